@@ -1,0 +1,62 @@
+"""A folder of labelled images in; a classifier that its owner can trust, and the evidence, out.
+
+    import finetune
+    run = finetune.train("photos/", out="runs/first")
+    run.metrics["accuracy"]
+    run.predict(["new/1.jpg"])
+
+Names are loaded when they are first used: ``import finetune`` alone loads no torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from finetune.api import Run, evaluate, load_run, predict, resume, train
+    from finetune.errors import FinetuneError
+    from finetune.recipe.catalogue import catalogue
+    from finetune.recipe.loading import load_recipe
+    from finetune.recipe.schema import Recipe
+
+__all__ = [
+    "FinetuneError",
+    "Recipe",
+    "Run",
+    "__version__",
+    "catalogue",
+    "evaluate",
+    "load_recipe",
+    "load_run",
+    "predict",
+    "resume",
+    "train",
+]
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "FinetuneError": "finetune.errors",
+    "Recipe": "finetune.recipe.schema",
+    "Run": "finetune.api",
+    "catalogue": "finetune.recipe.catalogue",
+    "evaluate": "finetune.api",
+    "load_recipe": "finetune.recipe.loading",
+    "load_run": "finetune.api",
+    "predict": "finetune.api",
+    "resume": "finetune.api",
+    "train": "finetune.api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'finetune' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,34 @@
+"""The command line: arguments in, API calls, and what is printed."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """The command ``finetune``.
+
+    Exit status: 0 done, 1 a bug of ours, 2 something that the user can mend, 130 interrupted.
+    """
+    from finetune.errors import FinetuneError
+
+    try:
+        from finetune.cli.app import app
+
+        app(prog_name="finetune")
+    except FinetuneError as error:
+        _tell(error)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _tell(error: Exception) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    from finetune.text import printable
+
+    head, *rest = (printable(line) for line in str(error).split("\n"))
+    text = Text.assemble(("error: ", "bold red"), "\n".join([head, *rest]))
+    Console(stderr=True, highlight=False).print(text, soft_wrap=True)

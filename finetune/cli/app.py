@@ -1,0 +1,129 @@
+"""The commands and their arguments. Each imports what it needs when it runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from finetune.cli.recipes import app as recipes
+
+app = typer.Typer(
+    help="A folder of labelled images in; a classifier you can trust, and its evidence, out.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(recipes, name="recipes", help="List, show, copy and check recipes.")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from finetune import __version__
+
+        typer.echo(f"finetune {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def train(
+    data: Annotated[
+        str | None,
+        typer.Argument(
+            help="A folder of class folders; one with train/ beside other splits; or a CSV or "
+            "Parquet file with the columns path and label.",
+        ),
+    ] = None,
+    recipe: Annotated[
+        str, typer.Option("--recipe", "-r", help="A recipe's name or YAML file.")
+    ] = "lp_ft",
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", "-s", metavar="KEY=VALUE", help="Change a key of the recipe."),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option("--weights", "-w", metavar="FILE|none", help="Weights to start from."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="RUN", help="The run directory to make.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be done, and how long it takes.")
+    ] = False,
+    resume: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Go on with an interrupted run.")
+    ] = None,
+) -> None:
+    """Learn to tell the classes of DATA apart."""
+    from finetune.cli.train import resume_run, start_run
+
+    if resume is not None:
+        given = {"--recipe": recipe != "lp_ft", "--set": overrides, "--weights": weights}
+        given |= {"--out": out, "--dry-run": dry_run}
+        refused = [name for name, value in given.items() if value]
+        if refused:
+            raise typer.BadParameter(f"a resumed run keeps its own; drop {', '.join(refused)}")
+        resume_run(resume, data)
+    elif data is None:
+        raise typer.BadParameter("name DATA to learn from, or a run with --resume")
+    else:
+        start_run(data, recipe, overrides or [], weights, out, dry_run=dry_run)
+
+
+@app.command()
+def predict(
+    model: Annotated[Path, typer.Argument(help="A run directory, or the folder model in one.")],
+    inputs: Annotated[list[str], typer.Argument(help="Images, folders of images, or globs.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The CSV file to write.")],
+) -> None:
+    """Classify images: a row for each in a CSV file."""
+    from finetune.cli.predict import predict_files
+
+    predict_files(model, inputs, out)
+
+
+@app.command()
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="A run directory, or the folder model in one.")],
+    data: Annotated[str, typer.Argument(help="Labelled images, in the forms that train takes.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write to.")],
+) -> None:
+    """Score a classifier on labelled images that it has not learnt from."""
+    from finetune.cli.predict import evaluate_model
+
+    evaluate_model(model, data, out)
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Option(help="Where the pictures are written.")] = Path(
+        "finetune-demo"
+    ),
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="RUN", help="The run directory to make.")
+    ] = None,
+) -> None:
+    """Train on 1,797 scanned digits that come along: a first look in minutes."""
+    from finetune.cli.demo import run_demo
+
+    run_demo(folder, out)
+
+
+@app.command()
+def doctor() -> None:
+    """Look at this machine: versions, devices, number formats, hub, disk."""
+    from finetune.cli.doctor import examine
+
+    raise typer.Exit(examine())

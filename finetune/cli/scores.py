@@ -1,0 +1,111 @@
+"""Scores on the screen: tables that read well at 80 columns."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from finetune.text import plural, printable
+
+if TYPE_CHECKING:
+    from finetune.deploy.result import Run
+
+_SCORES = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro F1",
+    "roc_auc": "ROC AUC",
+    "average_precision": "average precision",
+    "log_loss": "log loss",
+    "brier": "Brier score",
+    "ece": "calibration error (ECE)",
+}
+_MOST_CLASSES = 30
+
+
+def show_run(run: Run) -> None:
+    """The scores, where they lie, and what to do next."""
+    console = Console(highlight=False)
+    show_scores(console, run.metrics)
+    kept = run.phases["kept"]
+    if len(run.phases["phases"]) > 1:
+        console.print(f"Kept: the weights of phase {kept}.", markup=False)
+    path = shlex.quote(str(run.path))
+    console.print(f"Run directory: {path}", markup=False, soft_wrap=True)
+    console.print("Next:", markup=False)
+    for command in (
+        f"finetune predict {path} YOUR_PICTURES --out predictions.csv",
+        f"finetune evaluate {path} MORE_LABELLED_PICTURES --out evaluation",
+        f"finetune recipes show {printable(_recipe_name(run))}",
+    ):
+        console.print(f"  {command}", markup=False, soft_wrap=True)
+
+
+def show_scores(console: Console, metrics: Mapping[str, Any]) -> None:
+    """The table of scores, then a line for each class, the weakest first."""
+    console.print(_score_table(metrics))
+    console.print(_class_table(metrics))
+
+
+def _score_table(metrics: Mapping[str, Any]) -> Table:
+    percent = f"{metrics['confidence']:.0%} interval"
+    images = plural(metrics["n"], f"{metrics['split']} image")
+    table = _table(f"Scores on {images}, {len(metrics['classes'])} classes")
+    table.add_column("score")
+    table.add_column("value", justify="right")
+    table.add_column(percent, justify="right")
+    for key, name in _SCORES.items():
+        table.add_row(name, *_figures(metrics[key]))
+    table.add_section()
+    table.add_row("accuracy of guessing", *_figures(metrics["baseline"]["majority"]))
+    return table
+
+
+def _class_table(metrics: Mapping[str, Any]) -> Table:
+    per_class = sorted(
+        metrics["per_class"].items(), key=lambda pair: (pair[1]["f1"]["value"] or 0.0, pair[0])
+    )
+    hidden = len(per_class) - _MOST_CLASSES
+    note = f"; the weakest {_MOST_CLASSES}, the others are in metrics.json" if hidden > 0 else ""
+    table = _table(f"Classes, the weakest first{note}")
+    table.add_column("class", overflow="ellipsis", max_width=28, no_wrap=True)
+    for name in ("precision", "recall", "(interval)", "F1", "images"):
+        table.add_column(name, justify="right")
+    for name, row in per_class[:_MOST_CLASSES]:
+        recall, interval = _figures(row["recall"])
+        table.add_row(
+            Text(printable(name)),
+            _figures(row["precision"])[0],
+            recall,
+            interval,
+            _figures(row["f1"])[0],
+            str(row["support"]),
+        )
+    return table
+
+
+def _table(title: str) -> Table:
+    return Table(
+        title=Text(title, style="bold"), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
+    )
+
+
+def _figures(score: Mapping[str, float | None]) -> tuple[str, str]:
+    if score["value"] is None:
+        return "–", "–"
+    return f"{score['value']:.3f}", f"{score['low']:.3f} – {score['high']:.3f}"
+
+
+def _recipe_name(run: Run) -> str:
+    from finetune.recipe.catalogue import catalogue
+    from finetune.recipe.loading import load_recipe
+
+    name = load_recipe(run.directory.recipe).name
+    known = {entry.name for entry in catalogue()}
+    return name if name in known else shlex.quote(str(run.directory.recipe))

@@ -1,0 +1,1 @@
+"""What to learn from: listing, checking, dividing, augmenting and loading images."""

@@ -1,0 +1,226 @@
+"""DATA as a folder: which files belong to which class, and to which part."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from finetune.data.decoding import SUFFIXES
+from finetune.data.manifest import Item, part_named
+from finetune.errors import DataError
+from finetune.run import is_run
+from finetune.text import listed, plural
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_CLUTTER = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
+_OTHER_PICTURES = frozenset(
+    {".arw", ".avif", ".cr2", ".cr3", ".dng", ".heic", ".heif", ".jp2", ".jxl", ".nef", ".svg"}
+)
+
+LAYOUT = """Expected is a folder of class folders:
+    photos/cat/1.jpg  photos/cat/2.jpg  photos/dog/1.jpg
+or one with a train/ folder of class folders beside val/ and test/ (or one of them):
+    photos/train/cat/1.jpg  photos/test/cat/2.jpg
+or a CSV or Parquet file with the columns path, label and, if you like, split, group."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What DATA names, before any image is opened.
+
+    Attributes:
+        root: The folder that paths are relative to.
+        items: One a file.
+        classes: Every class that is named, also those without an image.
+        notes: What a person wants to know about it.
+        warnings: What a person should look at.
+    """
+
+    root: Path
+    items: tuple[Item, ...]
+    classes: frozenset[str]
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def list_folder(data: Path) -> Listing:
+    """The images of a folder of class folders, or of one with split folders.
+
+    Raises:
+        DataError: There are no class folders, two folders mean the same part, there are split
+            folders but no ``train``, or a folder can't be listed.
+    """
+    try:
+        return _Search(data).listing()
+    except OSError as error:
+        where = printable_path(error.filename) if error.filename else printable_path(data)
+        raise DataError(f"can't be listed: {error.strerror}", where=where) from error
+
+
+def printable_path(path: str | bytes | Path) -> str:
+    """A path, safe to show."""
+    return listed([os.fsdecode(path)])
+
+
+@dataclass
+class _Search:
+    """One walk over DATA; nothing in it is ever written."""
+
+    data: Path
+    items: list[Item] = field(default_factory=list)
+    classes: set[str] = field(default_factory=set)
+    ignored: Counter[str] = field(default_factory=Counter)
+    loose: list[str] = field(default_factory=list)
+    taken: set[tuple[int, int]] = field(default_factory=set)
+
+    def listing(self) -> Listing:
+        self.taken |= {_identity(folder) for folder in _with_parents(self.data)}
+        folders = self._folders(self.data, "")
+        if splits := self._splits(folders):
+            for folder, part in splits.items():
+                self.taken.add(_identity(self.data / folder))
+                self._add_classes(folder + "/", part)
+        else:
+            self._add_classes("", "")
+        if not self.classes:
+            raise _no_classes(self.data, folders, self.loose)
+        return Listing(
+            self.data,
+            tuple(self.items),
+            frozenset(self.classes),
+            tuple(self._notes()),
+            tuple(self._warnings()),
+        )
+
+    def _splits(self, folders: list[str]) -> dict[str, str]:
+        parts = {folder: part_named(folder) for folder in folders}
+        if not folders or None in parts.values():
+            return {}
+        named = {folder: part for folder, part in parts.items() if part is not None}
+        repeated = [part for part, count in Counter(named.values()).items() if count > 1]
+        if repeated:
+            same = listed([folder for folder, part in named.items() if part in repeated])
+            raise DataError(
+                f"these folders mean the same part: {same}",
+                where=printable_path(self.data),
+                mend="Put their images into one, or take one of them elsewhere.",
+            )
+        if "train" not in named.values():
+            raise DataError(
+                f"there is {listed(folders)} but no train folder to learn from",
+                where=printable_path(self.data),
+                mend=LAYOUT,
+            )
+        return named
+
+    def _add_classes(self, prefix: str, part: str) -> None:
+        names = self._folders(self.data / prefix, prefix, tell_loose=True)
+        identities = {name: _identity(self.data / prefix / name) for name in names}
+        for name in names:
+            self.classes.add(name)
+            # A link to another class, or to a folder above, would bring its images in here.
+            seen = self.taken | (set(identities.values()) - {identities[name]})
+            for path in self._files(f"{prefix}{name}", seen):
+                self.items.append(Item(path, name, split=part))
+
+    def _folders(self, folder: Path, prefix: str, *, tell_loose: bool = False) -> list[str]:
+        names = []
+        for entry in _entries(str(folder)):
+            if _is_folder(entry):
+                if not is_run(Path(entry.path)):
+                    names.append(entry.name)
+            elif tell_loose and _suffix(entry.name) in SUFFIXES:
+                self.loose.append(prefix + entry.name)
+        return names
+
+    def _files(self, folder: str, seen: set[tuple[int, int]]) -> Iterator[str]:
+        waiting = [folder]
+        while waiting:
+            current = waiting.pop()
+            absolute = self.data / current
+            identity = _identity(absolute)
+            if identity in seen or (current != folder and is_run(absolute)):
+                continue
+            seen.add(identity)
+            below = []
+            for entry in _entries(str(absolute)):
+                path = f"{current}/{entry.name}"
+                if _is_folder(entry):
+                    below.append(path)
+                elif _suffix(entry.name) in SUFFIXES:
+                    yield path
+                else:
+                    self.ignored[_suffix(entry.name)] += 1
+            waiting += reversed(below)
+
+    def _notes(self) -> Iterator[str]:
+        plain = {s: n for s, n in self.ignored.items() if s not in _OTHER_PICTURES}
+        if plain:
+            yield f"Left out, as they are no images: {_counted(plain)}."
+
+    def _warnings(self) -> Iterator[str]:
+        if self.loose:
+            yield f"{plural(len(self.loose), 'image')} in no class folder left out: " + listed(
+                self.loose
+            )
+        other = {s: n for s, n in self.ignored.items() if s in _OTHER_PICTURES}
+        if other:
+            yield (
+                f"left out: {_counted(other)}. Only JPEG, PNG, WebP, BMP, TIFF and GIF are "
+                "read; convert these to have them learnt from."
+            )
+
+
+def _no_classes(data: Path, folders: list[str], loose: list[str]) -> DataError:
+    if folders:
+        found = f"no class folders in {listed(folders)}"
+    elif loose:
+        found = f"{plural(len(loose), 'image')} ({listed(loose, 3)}) but no class folders"
+    else:
+        inside = sorted(entry.name for entry in data.iterdir())
+        found = f"no class folders; it holds {listed(inside, 5) or 'nothing'}"
+    return DataError(found, where=printable_path(data), mend=LAYOUT)
+
+
+def _entries(folder: str) -> list[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        visible = [entry for entry in entries if not _is_clutter(entry.name)]
+    return sorted(visible, key=lambda entry: entry.name)
+
+
+def _is_clutter(name: str) -> bool:
+    return name.startswith(".") or name.casefold() in _CLUTTER
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    state = folder.stat()
+    return state.st_dev, state.st_ino
+
+
+def _with_parents(folder: Path) -> tuple[Path, ...]:
+    resolved = folder.resolve()
+    return (resolved, *resolved.parents)
+
+
+def _suffix(name: str) -> str:
+    return PurePosixPath(name).suffix.lower()
+
+
+def _counted(suffixes: dict[str, int]) -> str:
+    kinds = [
+        f"{count:,} {suffix or 'without a suffix'}"
+        for suffix, count in sorted(suffixes.items(), key=lambda pair: (-pair[1], pair[0]))
+    ]
+    return listed(kinds)

@@ -1,0 +1,101 @@
+"""Whether the labels and their counts can be learnt from: pure functions, messages as results."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING
+
+from finetune.text import listed, plural, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    from finetune.data.manifest import Item
+
+_SHOWN = 8
+
+
+def label_faults(items: Sequence[Item]) -> Iterator[str]:
+    """Labels that differ in blanks, letter case or Unicode form alone: one class spelt twice.
+
+    Single letters are left alone: pictures of A and a are two classes.
+    """
+    counts = Counter(item.label for item in items if item.status == "ok")
+    spellings = defaultdict(list)
+    for label in sorted(counts):
+        spellings[_plain(label)].append(label)
+    for same in spellings.values():
+        if len(same) > 1 and any(len(label) > 1 for label in same):
+            told = " and ".join(
+                f"{printable(label)!r} ({plural(counts[label], 'image')})" for label in same
+            )
+            yield f"labels that differ only in letter case or blanks: {told}"
+
+
+def count_faults(items: Sequence[Item], classes: Collection[str]) -> Iterator[str]:
+    """No image, one class in all, or fewer images than classes."""
+    counts = Counter(item.label for item in items if item.status == "ok")
+    total = sum(counts.values())
+    if not total:
+        yield "there is no image that can be read" if items else "there is no image"
+        return
+    if len(counts) == 1:
+        (only,) = counts
+        yield (
+            f"one class in all: {printable(only)} ({plural(total, 'image')}); telling classes "
+            "apart takes two"
+        )
+    if total < len(classes):
+        yield f"{plural(total, 'image')} for {len(classes):,} classes; each needs three or more"
+
+
+def empty_classes(items: Sequence[Item], classes: Collection[str]) -> list[str]:
+    """The classes that have no image which is ok, sorted."""
+    return sorted(set(classes) - {item.label for item in items if item.status == "ok"})
+
+
+def coverage_faults(items: Sequence[Item]) -> Iterator[str]:
+    """Classes that val or test ask for and train doesn't teach."""
+    learnt = _labels(items, "train")
+    for part in ("val", "test"):
+        asked = Counter(i.label for i in items if i.status == "ok" and i.split == part)
+        unknown = sorted(set(asked) - learnt)
+        for label in unknown[:_SHOWN]:
+            count = plural(asked[label], "image")
+            yield f"class {printable(label)}: {count} in {part}, none in train"
+        if len(unknown) > _SHOWN:
+            yield f"and {len(unknown) - _SHOWN:,} more such classes in {part}"
+
+
+def coverage_warnings(items: Sequence[Item]) -> Iterator[str]:
+    """Classes of train that val or test has no image of."""
+    learnt = _labels(items, "train")
+    for part in ("val", "test"):
+        absent = sorted(learnt - _labels(items, part))
+        if absent and len(absent) < len(learnt):
+            count = plural(len(absent), "class has", "classes have")
+            yield f"{count} no image in {part}, so nothing is known of them there: {listed(absent)}"
+
+
+def straddling(items: Sequence[Item]) -> Iterator[str]:
+    """Groups that DATA itself puts on both sides of a split."""
+    parts: dict[str, set[str]] = defaultdict(set)
+    for item in items:
+        if item.group and item.status == "ok":
+            parts[item.group].add(item.split)
+    both = sorted(group for group, seen in parts.items() if len(seen) > 1)
+    if both:
+        count = plural(len(both), "group stands", "groups stand")
+        yield (
+            f"{count} in more than one of DATA's own splits, so that the scores may be too "
+            f"good: {listed(both)}"
+        )
+
+
+def _labels(items: Sequence[Item], part: str) -> set[str]:
+    return {item.label for item in items if item.status == "ok" and item.split == part}
+
+
+def _plain(label: str) -> str:
+    return unicodedata.normalize("NFC", " ".join(label.split())).casefold()

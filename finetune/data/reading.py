@@ -1,0 +1,203 @@
+"""From DATA to a manifest: listed, looked at file by file, judged, divided into parts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from finetune.data import judging
+from finetune.data.dividing import as_given, divide
+from finetune.data.grouping import FEWEST
+from finetune.data.hygiene import bad_lines, check_files
+from finetune.data.indexing import LAYOUT, Listing, list_folder, printable_path
+from finetune.data.manifest import Item, Manifest
+from finetune.data.table import TABLE_SUFFIXES, list_table
+from finetune.errors import DataError
+from finetune.run import is_run
+from finetune.text import listed, plural, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from finetune.console import Reporter
+    from finetune.recipe.schema import DataOptions
+
+
+def read_data(data: Path, options: DataOptions, seed: int, reporter: Reporter) -> Manifest:
+    """The manifest of DATA to learn from. Every file is opened once; nothing is written.
+
+    Args:
+        data: A folder of class folders or of split folders, or a CSV or Parquet file.
+        options: The recipe's ``data`` section.
+        seed: The recipe's seed.
+        reporter: Told what was found and what was left out.
+
+    Raises:
+        DataError: DATA can't be learnt from; faults of one kind are told together.
+    """
+    listing = _listed(data, reporter)
+    _raise_if(data, [*judging.label_faults(listing.items), *_count_faults(listing)])
+    listing = _looked_at(data, listing, options.max_pixels, reporter, options.on_bad_image)
+    _raise_if(data, _count_faults(listing))
+    _tell_empty(listing, reporter)
+    divided = divide(listing.items, options, seed, reporter)
+    _judge_division(data, divided, options, reporter)
+    return Manifest.of(listing.root, divided)
+
+
+def read_labelled(
+    data: Path, classes: Sequence[str], max_pixels: int, reporter: Reporter
+) -> Manifest:
+    """The manifest of DATA to score a model on: parts as DATA gives them, none carved.
+
+    Args:
+        data: As for `read_data`; it may have fewer classes than the model.
+        classes: The model's classes, which the manifest's labels count by.
+        max_pixels: Larger images are not opened.
+        reporter: Told what was found and what was left out.
+
+    Raises:
+        DataError: DATA can't be read, or has classes that the model doesn't know.
+    """
+    listing = _listed(data, reporter)
+    counts = Counter(item.label for item in listing.items)
+    strange = sorted(set(counts) - set(classes))
+    if strange:
+        told = [f"{label} ({plural(counts[label], 'image')})" for label in strange]
+        raise DataError(
+            f"the model knows no class {listed(told)}",
+            where=printable_path(data),
+            mend=f"Its classes are {listed(list(classes), 40)}.",
+        )
+    listing = _looked_at(data, listing, max_pixels, reporter)
+    items = sorted(as_given(listing.items, reporter), key=lambda item: item.path)
+    if not any(item.status == "ok" for item in items):
+        raise DataError("there is no image", where=printable_path(data), mend=LAYOUT)
+    return Manifest(listing.root, tuple(classes), tuple(items))
+
+
+def verify_unchanged(manifest: Manifest, max_pixels: int, reporter: Reporter) -> None:
+    """See to it that the files of a manifest are still what they were, byte for byte.
+
+    Raises:
+        DataError: Some are missing, unreadable or changed; they are named.
+    """
+    known = [item for item in manifest.items if item.status == "ok"]
+    now = check_files(manifest.root, known, max_pixels, reporter)
+    changed = [
+        replace(seen, status="bad", reason=seen.reason or "changed since")
+        for item, seen in zip(known, now, strict=True)
+        if seen.status == "bad" or seen.digest != item.digest
+    ]
+    if changed:
+        count = plural(len(changed), "file")
+        raise DataError(
+            "\n".join(
+                [f"{count} of {len(known):,} not as when training began:", *bad_lines(changed)]
+            ),
+            where=printable_path(manifest.root),
+            mend="Put them back as they were, or start a new training.",
+        )
+
+
+def list_data(data: Path) -> Listing:
+    """What DATA names, before any image is opened.
+
+    Raises:
+        DataError: It does not exist, or is none of the forms.
+    """
+    if not data.exists():
+        raise _missing(data)
+    if data.is_dir() and is_run(data):
+        mend = "Name the folder with the images."
+        raise DataError("is a run directory", where=printable_path(data), mend=mend)
+    if data.is_dir():
+        return list_folder(data)
+    if data.suffix.lower() in TABLE_SUFFIXES:
+        return list_table(data)
+    kind = f"a {printable(data.suffix)} file" if data.suffix else "a file without a suffix"
+    mend = f"Unpack it first if it is an archive.\n{LAYOUT}"
+    raise DataError(f"is {kind}", where=printable_path(data), mend=mend)
+
+
+def _missing(data: Path) -> DataError:
+    beside = sorted(p.name for p in data.parent.iterdir()) if data.parent.is_dir() else []
+    close = get_close_matches(data.name, beside, n=3)
+    if close:
+        mend = f"Beside it there is {listed(close)}."
+    elif data.parent.is_dir():
+        mend = f"The folder that it should lie in holds {listed(beside, 5) or 'nothing'}."
+    else:
+        mend = "The folder that it should lie in does not exist either."
+    return DataError("there is no such file or folder", where=printable_path(data), mend=mend)
+
+
+def _listed(data: Path, reporter: Reporter) -> Listing:
+    listing = list_data(data)
+    for note in listing.notes:
+        reporter.say(note)
+    for warning in listing.warnings:
+        reporter.warn(warning)
+    return listing
+
+
+def _looked_at(
+    data: Path,
+    listing: Listing,
+    max_pixels: int,
+    reporter: Reporter,
+    on_bad_image: str = "quarantine",
+) -> Listing:
+    items = check_files(listing.root, listing.items, max_pixels, reporter)
+    bad = sum(item.status == "bad" for item in items)
+    count = f"{plural(bad, 'file')} of {len(items):,} can't be read"
+    if bad and on_bad_image == "error":
+        raise DataError(
+            "\n".join([f"{count}:", *bad_lines(items, at_most=bad)]),
+            where=printable_path(data),
+            mend="Mend or remove them, or set data.on_bad_image to quarantine.",
+        )
+    if bad and not any(item.status == "ok" for item in items):
+        raise DataError("\n".join([f"{count}:", *bad_lines(items)]), where=printable_path(data))
+    if bad:
+        reporter.warn("\n".join([f"{count}, set aside:", *bad_lines(items)]))
+    return replace(listing, items=items)
+
+
+def _count_faults(listing: Listing) -> list[str]:
+    return list(judging.count_faults(listing.items, listing.classes))
+
+
+def _raise_if(data: Path, faults: list[str]) -> None:
+    if faults:
+        raise DataError("\n".join(faults), where=printable_path(data), mend=LAYOUT)
+
+
+def _tell_empty(listing: Listing, reporter: Reporter) -> None:
+    empty = judging.empty_classes(listing.items, listing.classes)
+    if empty:
+        count = plural(len(empty), "class", "classes")
+        reporter.warn(f"{count} left out, without an image that can be read: {listed(empty)}")
+
+
+def _judge_division(
+    data: Path, items: Sequence[Item], options: DataOptions, reporter: Reporter
+) -> None:
+    faults = list(judging.coverage_faults(items))
+    if faults:
+        mend = "Put images of such a class into train, or take it out of the other part."
+        raise DataError("\n".join(faults), where=printable_path(data), mend=mend)
+    present = {item.split for item in items if item.status == "ok"}
+    wanted = {"train"} | {part for part in ("val", "test") if getattr(options, part)}
+    if absent := sorted(wanted - present):
+        raise DataError(
+            f"too few images to keep some apart for {listed(absent)}",
+            where=printable_path(data),
+            mend=f"A class can spare images when it has {FEWEST} of them, in {FEWEST} groups "
+            "where there are groups. Give more images, or splits of your own.",
+        )
+    for warning in (*judging.straddling(items), *judging.coverage_warnings(items)):
+        reporter.warn(warning)

@@ -1,0 +1,51 @@
+"""Applying a classifier to files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from finetune.console import Reporter
+from finetune.data.loading import prediction_loader, worker_count
+from finetune.deploy.bundle import Classifier
+from finetune.evaluation.calibration import softmax
+from finetune.evaluation.prediction import predict_logits
+
+_BATCH = 64
+
+
+def classify(
+    classifier: Classifier,
+    files: Sequence[Path],
+    reporter: Reporter,
+    device: torch.device,
+    workers: int | None = None,
+    title: str = "predict",
+) -> tuple[np.ndarray, list[str]]:
+    """Logits for ``files``, ``[N, C]``, and why each can't be read (``""`` if it can), ``[N]``.
+
+    A file that can't be read gets a row of NaN.
+    """
+    if not files:
+        return np.empty((0, len(classifier.classes)), dtype=np.float32), []
+    errors = [""] * len(files)
+    loader = prediction_loader(
+        files,
+        classifier.spec,
+        _BATCH,
+        worker_count("auto") if workers is None else workers,
+        classifier.max_pixels,
+        errors,
+    )
+    with reporter.task(title, len(files), "images") as task:
+        model = classifier.model.to(device)
+        logits = predict_logits(model, loader, classifier.spec, device, task)
+    return logits, errors
+
+
+def probabilities(classifier: Classifier, logits: np.ndarray) -> np.ndarray:
+    """Calibrated probabilities ``[N, C]`` of logits ``[N, C]``."""
+    return softmax(logits, classifier.temperature)

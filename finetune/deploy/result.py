@@ -1,0 +1,146 @@
+"""A finished run, as notebooks and programs hold it."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from os import PathLike, fspath
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from finetune.console import Reporter, automatic
+from finetune.deploy.bundle import Classifier, load_bundle
+from finetune.deploy.inputs import find_images
+from finetune.deploy.prediction import classify, probabilities
+from finetune.deploy.table import Prediction, to_frame
+from finetune.model.device import pick_device
+from finetune.run import RunDirectory
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from torch import nn
+
+SHOWN_SCORES = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "ece", "roc_auc")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run directory whose training has ended.
+
+    Attributes:
+        directory: Where its files are.
+    """
+
+    directory: RunDirectory
+
+    @property
+    def path(self) -> Path:
+        """The run directory."""
+        return self.directory.path
+
+    @cached_property
+    def metrics(self) -> dict[str, Any]:
+        """The scores: ``run.metrics["accuracy"]`` is ``{"value": ..., "low": ..., "high": ...}``."""
+        metrics: dict[str, Any] = self.directory.read_json(self.directory.metrics)
+        return metrics
+
+    @cached_property
+    def phases(self) -> dict[str, Any]:
+        """The freeze audit, and which phase's weights were kept and why."""
+        phases: dict[str, Any] = self.directory.read_json(self.directory.phases)
+        return phases
+
+    @cached_property
+    def log(self) -> pd.DataFrame:
+        """A row per epoch; empty where no phase went by epochs."""
+        import pandas as pd
+
+        return pd.read_csv(self.directory.log) if self.directory.log.is_file() else pd.DataFrame()
+
+    @cached_property
+    def classifier(self) -> Classifier:
+        """The trained network with its preprocessing, classes and temperature."""
+        return load_bundle(self.path)
+
+    @property
+    def model(self) -> nn.Module:
+        """The trained network, a timm model in evaluation mode."""
+        return self.classifier.model
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names, by output."""
+        return tuple(self.metrics["classes"])
+
+    def predict(
+        self,
+        inputs: str | PathLike[str] | Sequence[str | PathLike[str]],
+        reporter: Reporter | None = None,
+    ) -> pd.DataFrame:
+        """A row for each image: its path, the predicted class, a calibrated probability per class.
+
+        Args:
+            inputs: Images, folders of images, or globs.
+            reporter: Who is told; a progress bar in a notebook or on a terminal by default.
+
+        Raises:
+            DataError: An input names no image.
+        """
+        names = [inputs] if isinstance(inputs, (str, PathLike)) else list(inputs)
+        predictions = predict_files(self.classifier, [fspath(n) for n in names], reporter)
+        return to_frame(predictions, self.classifier.classes)
+
+    def __repr__(self) -> str:
+        score = self.metrics["accuracy"]
+        return (
+            f"Run({str(self.path)!r}: accuracy {score['value']:.3f} "
+            f"[{score['low']:.3f}, {score['high']:.3f}] on {self.metrics['n']} "
+            f"{self.metrics['split']} images)"
+        )
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the scores with their intervals, and what a guess would score."""
+        metrics = self.metrics
+        rows = [(name.replace("_", " "), metrics[name]) for name in SHOWN_SCORES]
+        rows.append(("a guess of the commonest class", metrics["baseline"]["majority"]))
+        cells = "".join(
+            f"<tr><td style='text-align:left'>{name}</td><td>{_number(score['value'])}</td>"
+            f"<td>{_number(score['low'])} – {_number(score['high'])}</td></tr>"
+            for name, score in rows
+        )
+        caption = (
+            f"{html.escape(str(self.path))}: {metrics['n']} {html.escape(metrics['split'])} images, "
+            f"{len(metrics['classes'])} classes, kept phase {html.escape(self.phases['kept'])}"
+        )
+        return (
+            f"<table><caption>{caption}</caption><thead><tr><th>score</th><th>value</th>"
+            f"<th>{metrics['confidence']:.0%} interval</th></tr></thead>"
+            f"<tbody>{cells}</tbody></table>"
+        )
+
+
+def predict_files(
+    classifier: Classifier, inputs: Sequence[str], reporter: Reporter | None
+) -> list[Prediction]:
+    """A prediction for each image that ``inputs`` name.
+
+    Raises:
+        DataError: An input names no image.
+    """
+    files = find_images(inputs)
+    logits, errors = classify(
+        classifier, [Path(file) for file in files], reporter or automatic(), pick_device()
+    )
+    values = probabilities(classifier, np.nan_to_num(logits))
+    return [
+        Prediction(file, probabilities=None if error else value, error=error)
+        for file, value, error in zip(files, values, errors, strict=True)
+    ]
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"

@@ -1,0 +1,73 @@
+"""The scores of a classifier as it is shipped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from finetune.data.manifest import Item, Manifest
+from finetune.deploy.bundle import Classifier
+from finetune.deploy.table import Prediction
+from finetune.evaluation.calibration import softmax
+from finetune.evaluation.metrics import scores
+from finetune.recipe.schema import EvaluateOptions
+
+_CALIBRATED = ("log_loss", "brier", "ece")
+"""The scores that a temperature is there to change."""
+
+
+def score(
+    classifier: Classifier,
+    logits: np.ndarray,
+    labels: np.ndarray,
+    split: str,
+    options: EvaluateOptions,
+    seed: int,
+) -> dict[str, Any]:
+    """The contents of ``metrics.json`` for logits ``[N, C]`` and classes ``[N]``."""
+
+    def at(temperature: float) -> dict[str, Any]:
+        return scores(
+            softmax(logits, temperature),
+            labels,
+            classifier.classes,
+            split=split,
+            confidence=options.confidence,
+            resamples=options.bootstrap,
+            seed=seed,
+            majority=classifier.classes.index(classifier.majority),
+        )
+
+    raw = at(1.0)
+    return at(classifier.temperature) | {"uncalibrated": {name: raw[name] for name in _CALIBRATED}}
+
+
+def predictions_for(
+    items: Sequence[Item],
+    logits: np.ndarray,
+    temperature: float,
+    errors: Sequence[str] | None = None,
+) -> list[Prediction]:
+    """A prediction for each of ``items`` from its row of ``logits``, ``[N, C]``."""
+    values = softmax(logits, temperature)
+    return [
+        Prediction(
+            path=item.path,
+            split=item.split,
+            label=item.label,
+            probabilities=None if errors and errors[i] else values[i],
+            error=errors[i] if errors else "",
+        )
+        for i, item in enumerate(items)
+    ]
+
+
+def unreadable(manifest: Manifest) -> list[Prediction]:
+    """Rows for files of the validation and test parts that were set aside."""
+    return [
+        Prediction(path=item.path, split=item.split, label=item.label, error=item.reason)
+        for item in manifest.items
+        if item.status == "bad" and item.split in ("val", "test")
+    ]

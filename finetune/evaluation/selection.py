@@ -1,0 +1,154 @@
+"""Which phase's weights are kept."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from finetune.evaluation.calibration import fit_temperature, log_losses
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A later phase against the best before it, on the same images.
+
+    Attributes:
+        rival: Position of the phase that it has to beat.
+        gain: Mean of the rival's log loss less its own, image by image, in nats.
+        error: Standard error of that mean; None for fewer than two images.
+    """
+
+    rival: int
+    gain: float
+    error: float | None
+
+    @property
+    def better(self) -> bool:
+        """Whether the gain exceeds one standard error.
+
+        Where all differences are the same (or there is one, or none), they tell nothing of how
+        far the gain may be off, and the earlier phase stays.
+        """
+        return self.error is not None and self.error > 0 and self.gain > self.error
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The phase whose weights are kept, and why.
+
+    Attributes:
+        kept: Its position.
+        reasons: A sentence for each phase.
+        log_losses: Each phase's mean log loss after calibration, in nats; empty without images.
+        temperatures: What each phase's logits were divided by.
+        comparisons: Each later phase against the best before it; one fewer than phases.
+    """
+
+    kept: int
+    reasons: tuple[str, ...]
+    log_losses: tuple[float, ...]
+    temperatures: tuple[float, ...]
+    comparisons: tuple[Comparison, ...]
+
+
+def choose_phase(
+    logits: Sequence[npt.NDArray[np.floating]],
+    labels: npt.NDArray[np.integer],
+    names: Sequence[str],
+    *,
+    judged_on: str,
+) -> Choice:
+    """Keep a later phase where its log loss is better by more than one standard error.
+
+    Each phase is first calibrated by its own temperature, so that a phase isn't refused for
+    confidence that calibration will mend. The temperatures are fitted on the very images that
+    judge; with one number for each phase, fitted alike, that favours none of them, but it makes
+    the log losses that are told a little too good.
+
+    Args:
+        logits: ``[N, C]`` for each phase, first to last, of the same images.
+        labels: Class indices ``[N]`` of those images.
+        names: The phases' names.
+        judged_on: What the images are, for the sentences: ``validation images``.
+    """
+    temperatures = tuple(fit_temperature(each, labels) for each in logits)
+    losses = [
+        log_losses(each, labels, temperature)
+        for each, temperature in zip(logits, temperatures, strict=True)
+    ]
+    comparisons = _compare(losses)
+    kept = max([0] + [i for i, each in enumerate(comparisons, 1) if each.better])
+    means = tuple(float(each.mean()) for each in losses) if len(labels) else ()
+    judged = f"{len(labels):,} {judged_on}"
+    return Choice(
+        kept=kept,
+        reasons=_reasons(kept, means, comparisons, names, judged),
+        log_losses=means,
+        temperatures=temperatures,
+        comparisons=comparisons,
+    )
+
+
+def _compare(losses: Sequence[npt.NDArray[np.float64]]) -> tuple[Comparison, ...]:
+    best, comparisons = 0, []
+    for position in range(1, len(losses)):
+        gains = losses[best] - losses[position]
+        count = len(gains)
+        error = float(gains.std(ddof=1)) / math.sqrt(count) if count > 1 else None
+        comparison = Comparison(best, float(gains.mean()) if count else 0.0, error)
+        comparisons.append(comparison)
+        best = position if comparison.better else best
+    return tuple(comparisons)
+
+
+def _reasons(
+    kept: int,
+    means: tuple[float, ...],
+    comparisons: Sequence[Comparison],
+    names: Sequence[str],
+    judged: str,
+) -> tuple[str, ...]:
+    if len(names) == 1:
+        return (f"{names[0]} is kept: it is the only phase.",)
+    if not means:
+        rest = (f"{name} is not kept: there is nothing to judge it on." for name in names[1:])
+        return (f"{names[0]} is kept: there are no images to judge a later phase on.", *rest)
+    later = (
+        _sentence(position, kept, means, comparison, names, judged)
+        for position, comparison in enumerate(comparisons, 1)
+    )
+    return _first_sentence(kept, means, names, judged), *later
+
+
+def _first_sentence(kept: int, means: tuple[float, ...], names: Sequence[str], judged: str) -> str:
+    if kept == 0:
+        return (
+            f"{names[0]} is kept: no later phase's log loss is better than its {means[0]:.3f} by "
+            f"more than one standard error ({judged})."
+        )
+    return f"{names[0]} gives way to {names[kept]}: its log loss is {means[0]:.3f} ({judged})."
+
+
+def _sentence(
+    position: int,
+    kept: int,
+    means: tuple[float, ...],
+    comparison: Comparison,
+    names: Sequence[str],
+    judged: str,
+) -> str:
+    rival, gain, error = names[comparison.rival], comparison.gain, comparison.error
+    verdict = f"gives way to {names[kept]}" if comparison.better else "is not kept"
+    verdict = "is kept" if position == kept else verdict
+    start = f"{names[position]} {verdict}: its log loss of {means[position]:.3f} is"
+    if not error:
+        return (
+            f"{start} no measurable gain over {rival}'s {means[comparison.rival]:.3f} ({judged})."
+        )
+    than = f"{'better' if gain > 0 else 'worse'} than {rival}'s {means[comparison.rival]:.3f}"
+    limit = ", not more than one standard error" if 0 < gain <= error else ""
+    return f"{start} {than} by {abs(gain):.3f} ± {error:.3f}{limit} (standard error, {judged})."

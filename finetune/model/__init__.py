@@ -1,0 +1,1 @@
+"""What is adapted: backbone, pretrained weights, stages, head."""

@@ -1,0 +1,1 @@
+"""What to do: the recipe, its schema, and reading it."""

@@ -1,0 +1,30 @@
+"""A resolved recipe as YAML that reads back the same."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import yaml
+
+from finetune.recipe.yaml_reader import FLOAT
+
+if TYPE_CHECKING:
+    from finetune.recipe.schema import Recipe
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes what YAML 1.1 or 1.2 would take for something other than text."""
+
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - PyYAML's signature
+        """Write equal values out each time."""
+        return True
+
+
+_Dumper.add_implicit_resolver("tag:yaml.org,2002:float", FLOAT, list("-+.0123456789"))
+
+
+def dump(recipe: Recipe) -> str:
+    """Every key of the recipe with its value, in the schema's order."""
+    return yaml.dump(
+        recipe.model_dump(), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100
+    )

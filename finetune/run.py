@@ -1,0 +1,160 @@
+"""The run directory: the one place that knows its file names.
+
+A run directory is the whole truth about a training. Whatever reports on, repeats or resumes it
+reads these files and nothing else; each is written whole or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from finetune.errors import RunError
+from finetune.files import write_json, write_text
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """A folder that holds a training and its evidence."""
+
+    path: Path
+
+    @property
+    def recipe(self) -> Path:
+        """The recipe, resolved and complete."""
+        return self.path / "recipe.yaml"
+
+    @property
+    def data(self) -> Path:
+        """The data manifest: a row per file, with its digest."""
+        return self.path / "data.csv"
+
+    @property
+    def environment(self) -> Path:
+        """Versions, machine, weights, and where DATA lay."""
+        return self.path / "environment.json"
+
+    @property
+    def phases(self) -> Path:
+        """The freeze audit, and why each phase ended and was kept or not."""
+        return self.path / "phases.json"
+
+    @property
+    def log(self) -> Path:
+        """A row per epoch."""
+        return self.path / "log.csv"
+
+    @property
+    def tensorboard(self) -> Path:
+        """The same curves for TensorBoard."""
+        return self.path / "tensorboard"
+
+    @property
+    def checkpoints(self) -> Path:
+        """What resuming needs; not needed once the run is complete."""
+        return self.path / "checkpoints"
+
+    @property
+    def model(self) -> Path:
+        """The classifier, as ``timm.create_model("local-dir:...")`` loads it."""
+        return self.path / "model"
+
+    @property
+    def predictions(self) -> Path:
+        """What the classifier says of each validation and test image."""
+        return self.path / "predictions.csv"
+
+    @property
+    def metrics(self) -> Path:
+        """The scores on the test part."""
+        return self.path / "metrics.json"
+
+    @property
+    def complete(self) -> bool:
+        """Whether the training came to its end; the scores are written last."""
+        return self.metrics.is_file()
+
+    def read_json(self, path: Path) -> Any:
+        """The value in one of its JSON files.
+
+        Raises:
+            RunError: The file is missing or no JSON.
+        """
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise RunError(
+                f"there is no {path.name} in it",
+                where=str(self.path),
+                mend="Name a run directory, as `finetune train` makes them.",
+            ) from None
+        except (OSError, ValueError) as error:
+            raise RunError(f"{path.name} can't be read: {error}", where=str(self.path)) from error
+
+    def write_text(self, path: Path, text: str) -> None:
+        """Write one of its text files."""
+        write_text(path, text)
+
+    def write_json(self, path: Path, value: Any) -> None:
+        """Write one of its JSON files."""
+        write_json(path, value)
+
+
+def is_run(path: Path) -> bool:
+    """Whether ``path`` is a run directory: such a folder is never taken for a class."""
+    run = RunDirectory(path)
+    return run.recipe.is_file() and run.environment.is_file()
+
+
+def create_run(path: Path, data: Path) -> RunDirectory:
+    """Make an empty run directory at ``path``.
+
+    Raises:
+        RunError: ``path`` is a file, isn't empty, lies in the folder ``data``, or can't be made.
+    """
+    check_run_place(path, data)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"can't be made: {error.strerror}", where=str(path)) from error
+    return RunDirectory(path)
+
+
+def check_run_place(path: Path, data: Path) -> None:
+    """See to it that a run may be written to ``path``.
+
+    Raises:
+        RunError: As for `create_run`.
+    """
+    mend = "Name another place with --out."
+    if data.is_dir() and path.resolve().is_relative_to(data.resolve()):
+        raise RunError(
+            "lies inside DATA, where nothing is ever written", where=str(path), mend=mend
+        )
+    if path.exists() and not path.is_dir():
+        raise RunError("is a file", where=str(path), mend=mend)
+    if path.is_dir() and any(path.iterdir()):
+        resume = f" Or go on with it: finetune train --resume {path}" if is_run(path) else ""
+        raise RunError("is not empty", where=str(path), mend=mend + resume)
+
+
+def default_run_path(data: Path, recipe_name: str, working: Path) -> Path:
+    """``runs/<data>-<recipe>-<n>`` with the first free ``n``.
+
+    It lies in the working directory, or beside DATA when the working directory lies in DATA.
+    """
+    folder = data if data.is_dir() else data.parent
+    inside = data.is_dir() and working.resolve().is_relative_to(folder.resolve())
+    base = (folder.resolve().parent if inside else working) / "runs"
+    stem = f"{_plain(data.resolve().stem if data.is_file() else data.resolve().name)}-{recipe_name}"
+    number = 1
+    while (base / f"{stem}-{number}").exists():
+        number += 1
+    return base / f"{stem}-{number}"
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._")[:64] or "data"

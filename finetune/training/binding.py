@@ -1,0 +1,95 @@
+"""Names in a recipe, checked against the registries that know them, before any work starts."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+from torch import nn
+
+from finetune.data.transforms import check_augment
+from finetune.errors import DeviceError, RecipeError
+from finetune.recipe.schema import GradientPhase, Recipe
+from finetune.training.freeze import FreezePlan
+from finetune.training.optimisers import check_optimizer
+
+
+def check_names(recipe: Recipe) -> None:
+    """See to it that transforms and optimisers exist and take their arguments.
+
+    Raises:
+        RecipeError: Some don't; all are told.
+    """
+    faults = check_augment(recipe.augment, "augment")
+    for phase in recipe.phases:
+        if isinstance(phase, GradientPhase):
+            faults += check_optimizer(phase.optimizer, f"phases.{phase.name}.optimizer")
+            if phase.augment is not None:
+                faults += check_augment(phase.augment, f"phases.{phase.name}.augment")
+    _refuse(recipe, faults)
+
+
+def check_stages(recipe: Recipe, model: nn.Module) -> None:
+    """See to it that the stages that the phases train are stages of ``model``.
+
+    Raises:
+        RecipeError: Some aren't; all are told.
+    """
+    faults = []
+    for phase in recipe.phases:
+        try:
+            FreezePlan.of(model, phase.train, "frozen")
+        except RecipeError as error:
+            faults.append(f"phases.{phase.name}.train: {error}")
+    _refuse(recipe, faults)
+
+
+def check_validation(recipe: Recipe, validation: int) -> None:
+    """See to it that there is a validation part where a phase watches one.
+
+    Raises:
+        RecipeError: A phase stops early by a score of a part that is empty.
+    """
+    watching = [
+        f"phases.{phase.name}.early_stopping: there is no validation part to watch"
+        for phase in recipe.phases
+        if isinstance(phase, GradientPhase) and phase.early_stopping and not validation
+    ]
+    _refuse(recipe, watching, "Give data.val a share above 0, or set early_stopping to null.")
+
+
+def check_processes() -> None:
+    """See to it that this is the only process.
+
+    Raises:
+        DeviceError: A launcher has started several.
+    """
+    processes = int(os.environ.get("WORLD_SIZE", "1") or 1)
+    if processes > 1:
+        raise DeviceError(
+            f"a launcher has started {processes} processes, and finetune trains on one device",
+            where="WORLD_SIZE",
+            mend="Start `finetune train` by itself; CUDA_VISIBLE_DEVICES chooses the GPU.",
+        )
+
+
+def pick_precision(name: str, device: torch.device, native: bool) -> str:
+    """``float32`` or ``bfloat16`` for a recipe's ``precision``.
+
+    Raises:
+        DeviceError: bfloat16 is asked for where the processor would only emulate it.
+    """
+    if name == "auto":
+        return "bfloat16" if native else "float32"
+    if name == "bfloat16" and not native:
+        raise DeviceError(
+            f"{device} has no native bfloat16: it would be slower than float32",
+            where="precision",
+            mend="Use --set precision=auto.",
+        )
+    return name
+
+
+def _refuse(recipe: Recipe, faults: list[str], mend: str = "") -> None:
+    if faults:
+        raise RecipeError("\n".join(faults), where=f"recipe {recipe.name}", mend=mend)

@@ -1,0 +1,186 @@
+"""A training from its first phase to the classifier that is shipped."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from finetune.data.manifest import Item
+from finetune.evaluation.calibration import fit_temperature
+from finetune.model.head import set_head
+from finetune.recipe.schema import SolverPhase
+from finetune.text import plural
+from finetune.training.judging import (
+    Verdict,
+    judge_on_validation,
+    judge_out_of_fold,
+    wants_folds,
+)
+from finetune.training.phases import PhaseResult, features_of, run_fit, solve
+from finetune.training.setting import Setting
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The end of a training.
+
+    Attributes:
+        model: The classifier.
+        temperature: What its logits are divided by; 1 if it isn't calibrated.
+        calibrated_on: What the temperature was fitted on, for a person.
+        validation: Logits of the validation images from weights that had not seen them, ``[V, C]``.
+        phases: The contents of ``phases.json``.
+    """
+
+    model: nn.Module
+    temperature: float
+    calibrated_on: str
+    validation: np.ndarray
+    phases: dict[str, Any]
+
+
+def run_course(setting: Setting) -> Trained:
+    """Run the recipe: choose the phase that is kept, calibrate, and refit a solved head.
+
+    Raises:
+        TrainingError: A phase's loss is no longer a number.
+        FrozenTensorsMoved: A frozen stage changed.
+    """
+    train, validation = setting.manifest.part("train"), setting.manifest.part("val")
+    if isinstance(setting.recipe.phases[0], SolverPhase):
+        setting.pristine_features([*train, *validation])  # at once, with one progress bar
+    verdict, results = _run_phases(setting, train, validation)
+    kept = results[verdict.choice.kept] if verdict else results[-1]
+    logits, labels, source = _calibration_set(setting, kept, verdict, train, validation)
+    temperature = _temperature(setting, logits, labels)
+    model = copy.deepcopy(setting.pristine).to(setting.device)
+    model.load_state_dict(kept.store.state())
+    refitted = _refits(setting, results, kept, source) and bool(validation)
+    if refitted:
+        _refit(setting, model, results, kept, [*train, *validation])
+    return Trained(
+        model=model,
+        temperature=temperature,
+        calibrated_on=source if len(labels) else "nothing",
+        validation=kept.judged,
+        phases=_audit(setting, results, kept, verdict, refitted),
+    )
+
+
+def _run_phases(
+    setting: Setting, train: Sequence[Item], validation: Sequence[Item]
+) -> tuple[Verdict | None, list[PhaseResult]]:
+    """The main fit, as far as the phase that is kept, and the verdict if there was a choice."""
+    recipe = setting.recipe
+    if wants_folds(recipe, len(validation)):
+        verdict = judge_out_of_fold(setting, train, validation)
+        results = run_fit(setting, "main", train, validation, validation, verdict.choice.kept + 1)
+        return verdict, results
+    results = run_fit(setting, "main", train, validation, validation)
+    if recipe.keep == "best" and len(results) > 1:
+        return judge_on_validation(setting, results, validation), results
+    return None, results
+
+
+def _calibration_set(
+    setting: Setting,
+    kept: PhaseResult,
+    verdict: Verdict | None,
+    train: Sequence[Item],
+    validation: Sequence[Item],
+) -> tuple[np.ndarray, np.ndarray, str]:
+    """Logits and labels that the kept weights had not seen, and what they are."""
+    if kept.out_of_fold is not None:
+        return kept.out_of_fold, setting.labels(train), "training images, out-of-fold"
+    if verdict is not None and verdict.out_of_fold:
+        return verdict.logits, verdict.labels, "training images, out-of-fold"
+    return kept.judged, setting.labels(validation), "validation images"
+
+
+def _temperature(setting: Setting, logits: np.ndarray, labels: np.ndarray) -> float:
+    if setting.recipe.evaluate.calibrate == "none":
+        return 1.0
+    if not len(labels):
+        setting.reporter.warn(
+            "The probabilities are not calibrated: there is no validation part (data.val is 0)."
+        )
+        return 1.0
+    return fit_temperature(logits, labels)
+
+
+def _refits(
+    setting: Setting, results: Sequence[PhaseResult], kept: PhaseResult, calibrated_on: str
+) -> bool:
+    """Whether the kept phase solved its head and nothing before it was chosen on validation."""
+    if setting.recipe.refit == "never" or kept.out_of_fold is None:
+        return False
+    watched = [phase for phase in setting.recipe.phases[: len(results)] if _watches(phase)]
+    return not watched and "out-of-fold" in calibrated_on
+
+
+def _watches(phase: object) -> bool:
+    return getattr(phase, "early_stopping", None) is not None
+
+
+def _refit(
+    setting: Setting,
+    model: nn.Module,
+    results: Sequence[PhaseResult],
+    kept: PhaseResult,
+    items: Sequence[Item],
+) -> None:
+    """Solve the kept head again, at the regularisation that was chosen, on all of ``items``."""
+    position = [result.name for result in results].index(kept.name)
+    phase = setting.recipe.phases[position]
+    assert isinstance(phase, SolverPhase)
+    assert kept.l2 is not None
+    pristine = all(
+        isinstance(earlier, SolverPhase) or earlier.train == "head"
+        for earlier in setting.recipe.phases[:position]
+    )
+    inputs = features_of(setting, model, items, pristine=pristine)
+    head = solve(setting, phase, inputs, items, kept.l2)
+    set_head(model, torch.from_numpy(head.weight), torch.from_numpy(head.bias))
+    setting.reporter.say(
+        f"The head of {kept.name} was solved again on all "
+        f"{plural(len(items), 'training and validation image')}."
+    )
+
+
+def _audit(
+    setting: Setting,
+    results: Sequence[PhaseResult],
+    kept: PhaseResult,
+    verdict: Verdict | None,
+    refitted: bool,
+) -> dict[str, Any]:
+    records = []
+    for position, phase in enumerate(setting.recipe.phases):
+        reason = verdict.choice.reasons[position] if verdict else "the last phase"
+        record = (
+            results[position].record
+            if position < len(results)
+            else {
+                "name": phase.name,
+                "train": phase.train,
+                "ended": "not run: it would not be kept",
+            }
+        )
+        records.append(record | {"kept": phase.name == kept.name, "choice": reason})
+    return {
+        "kept": kept.name,
+        "judged_on": "" if verdict is None else _judged_on(verdict),
+        "judged_images": 0 if verdict is None else len(verdict.labels),
+        "refitted": refitted,
+        "phases": records,
+    }
+
+
+def _judged_on(verdict: Verdict) -> str:
+    return "training images, out-of-fold" if verdict.out_of_fold else "validation images"

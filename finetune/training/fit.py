@@ -1,0 +1,248 @@
+"""One gradient phase: one Lightning fit."""
+
+from __future__ import annotations
+
+import logging
+import math
+import signal
+import threading
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.utilities.warnings import PossibleUserWarning
+from torch import nn
+from torch.utils.data import DataLoader
+
+from finetune.console import Task
+from finetune.data.loading import train_loader
+from finetune.data.manifest import Item
+from finetune.evaluation.metrics import epoch_scores
+from finetune.recipe.schema import AugmentOptions, GradientPhase
+from finetune.training.freeze import FreezePlan
+from finetune.training.module import PhaseModule
+from finetune.training.schedules import schedule
+from finetune.training.setting import Setting
+from finetune.training.watching import EpochCheckpoint, EpochEnd, Progress
+
+
+@dataclass(frozen=True)
+class FitEnd:
+    """How a gradient phase ended.
+
+    Attributes:
+        epochs: Epochs that were run.
+        best_epoch: The epoch whose weights were restored, or None: the last one's were kept.
+        reason: Why it ended, for a person.
+    """
+
+    epochs: int
+    best_epoch: int | None
+    reason: str
+
+
+def total_steps(phase: GradientPhase, images: int) -> int:
+    """Optimiser steps of the phase over ``images`` training images."""
+    if phase.steps is not None:
+        return phase.steps
+    batches = math.ceil(images / phase.batch_size)
+    return math.ceil(batches / phase.accumulate) * (phase.epochs or 0)
+
+
+def fit_phase(
+    setting: Setting,
+    model: nn.Module,
+    plan: FreezePlan,
+    phase: GradientPhase,
+    position: int,
+    fit: str,
+    train: Sequence[Item],
+    monitor: Sequence[Item],
+    checkpoint: Path,
+) -> FitEnd:
+    """Train ``model`` in place as ``phase`` says.
+
+    Args:
+        setting: What the run's fits share.
+        model: The network, to which ``plan`` has been applied.
+        plan: What trains.
+        phase: How it trains.
+        position: The phase's place in the recipe, from 0; part of every seed.
+        fit: ``main`` or ``fold-1``, ...
+        train: What is learnt from.
+        monitor: What is scored at each epoch's end.
+        checkpoint: Where the phase under way is kept; it is gone on with if it exists.
+
+    Raises:
+        TrainingError: The loss is no longer a number.
+        KeyboardInterrupt: The user stopped it; the last epoch's checkpoint stays.
+    """
+    steps = total_steps(phase, len(train))
+    first_epoch = _finished_epochs(checkpoint)
+    setting.log.rewind(fit, phase.name, first_epoch)
+    seed_place = (setting.recipe.seed, "step", position)
+    module = PhaseModule(
+        model, plan, phase, setting.spec, schedule(phase.lr_schedule, steps), seed_place
+    )
+    loader = _loader(setting, phase, position, train, first_epoch)
+    with _bar(setting, phase, fit, len(train), steps, first_epoch) as task:
+        watch = EpochEnd(
+            fit,
+            (lambda: validation_scores(setting, model, monitor)) if monitor else None,
+            phase.early_stopping,
+            setting.log,
+            task,
+        )
+        callbacks = [Progress(task), watch, EpochCheckpoint(checkpoint)]
+        with _quiet(), _interruptible():
+            trainer = _trainer(setting, phase, steps, callbacks)
+            trainer.fit(
+                module,
+                loader,
+                ckpt_path=checkpoint if first_epoch else None,
+                weights_only=True,
+            )
+    model.to(setting.device)
+    return _end(model, phase, watch, trainer.current_epoch)
+
+
+def validation_scores(
+    setting: Setting, model: nn.Module, items: Sequence[Item]
+) -> dict[str, float]:
+    """Log loss, accuracy and balanced accuracy on ``items``, before calibration."""
+    logits = setting.logits(model, items)
+    return {f"val_{k}": v for k, v in epoch_scores(logits, setting.labels(items)).items()}
+
+
+def phase_augment(setting: Setting, phase: GradientPhase) -> AugmentOptions:
+    """The phase's own augmentation, or the recipe's."""
+    return phase.augment or setting.recipe.augment
+
+
+def _loader(
+    setting: Setting,
+    phase: GradientPhase,
+    position: int,
+    train: Sequence[Item],
+    first_epoch: int,
+) -> DataLoader:
+    return train_loader(
+        setting.manifest,
+        train,
+        setting.spec,
+        phase_augment(setting, phase),
+        setting.recipe.seed,
+        position,
+        phase.batch_size,
+        setting.workers,
+        setting.recipe.data.max_pixels,
+        first_epoch=first_epoch,
+    )
+
+
+@contextmanager
+def _bar(
+    setting: Setting, phase: GradientPhase, fit: str, images: int, steps: int, first_epoch: int
+) -> Iterator[Task]:
+    if phase.epochs is not None:
+        total = images * phase.epochs
+    else:
+        total = min(steps * phase.accumulate * phase.batch_size, steps * phase.accumulate * images)
+    title = phase.name if fit == "main" else f"{fit} {phase.name}"
+    with setting.reporter.task(title, total, "images") as task:
+        task.advance(images * first_epoch)
+        yield task
+
+
+def _trainer(
+    setting: Setting, phase: GradientPhase, steps: int, callbacks: list[object]
+) -> Trainer:
+    kinds = {"cpu": "cpu", "cuda": "gpu", "mps": "mps"}
+    return Trainer(
+        accelerator=kinds[setting.device.type],
+        devices=1,
+        precision="bf16-mixed" if setting.precision == "bfloat16" else "32-true",
+        max_epochs=phase.epochs if phase.epochs is not None else -1,
+        max_steps=steps if phase.steps is not None else -1,
+        accumulate_grad_batches=phase.accumulate,
+        gradient_clip_val=phase.clip_norm,
+        callbacks=callbacks,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+    )
+
+
+def _end(model: nn.Module, phase: GradientPhase, watch: EpochEnd, epochs: int) -> FitEnd:
+    if not watch.best_weights:
+        length = f"{phase.steps} steps" if phase.steps else f"{epochs} epochs"
+        return FitEnd(epochs, None, f"{length}, as the recipe says")
+    model.load_state_dict(watch.best_weights)
+    if watch.stopped:
+        assert phase.early_stopping is not None
+        reason = (
+            f"{phase.early_stopping.monitor} had not gained for "
+            f"{phase.early_stopping.patience} epochs; epoch {watch.best_epoch} restored"
+        )
+    else:
+        reason = f"{epochs} epochs, as the recipe says; epoch {watch.best_epoch} restored"
+    return FitEnd(epochs, watch.best_epoch, reason)
+
+
+def _finished_epochs(checkpoint: Path) -> int:
+    """Epochs of the phase that a checkpoint holds; 0 without one."""
+    if not checkpoint.is_file():
+        return 0
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
+    return int(state["epoch"]) + 1
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Lightning's notices about hardware and loaders go; its other warnings and errors stay."""
+    loggers = [logging.getLogger(name) for name in _NOTICING]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PossibleUserWarning)
+        # Lightning 2.6 asks torch's pytrees in a way that torch 2.13 and later deprecate.
+        warnings.filterwarnings("ignore", message=".*treespec.*LeafSpec.*")
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
+
+
+_NOTICING = ("lightning.pytorch", "lightning.pytorch.utilities.rank_zero", "lightning.fabric")
+
+
+class _Interrupted(BaseException):
+    """Ctrl-C inside a fit. Lightning answers a KeyboardInterrupt by ending the process."""
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = signal.signal(signal.SIGINT, _interrupt)
+    try:
+        yield
+    except _Interrupted:
+        raise KeyboardInterrupt from None
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise _Interrupted

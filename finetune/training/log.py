@@ -1,0 +1,106 @@
+"""The log: a row per epoch in ``log.csv``, and the same curves for TensorBoard."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from finetune.files import write_text
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard.writer import SummaryWriter
+
+
+@dataclass(frozen=True)
+class LogRow:
+    """One epoch.
+
+    Attributes:
+        fit: ``main``, or ``fold-1``, ... for the fits that judge phases out-of-fold.
+        phase: The phase's name.
+        epoch: Counted from 1 within the phase.
+        step: Optimiser steps done in the phase.
+        lr: The head's learning rate in the epoch's last step.
+        train_loss: Mean loss over the epoch's images, augmented, as it was minimised.
+        val_log_loss: Log loss on the validation part, before calibration.
+        val_accuracy: Accuracy on the validation part.
+        val_balanced_accuracy: Mean recall over the classes of the validation part.
+        seconds: Wall time of the epoch with its validation.
+    """
+
+    fit: str
+    phase: str
+    epoch: int
+    step: int
+    lr: float
+    train_loss: float
+    val_log_loss: float | None
+    val_accuracy: float | None
+    val_balanced_accuracy: float | None
+    seconds: float
+
+
+_COLUMNS = [field.name for field in fields(LogRow)]
+
+
+class Log:
+    """``log.csv`` and the TensorBoard events of a run; going on drops rows that are redone."""
+
+    def __init__(self, path: Path, tensorboard: Path) -> None:
+        self.path = path
+        self.tensorboard = tensorboard
+        self.rows: list[dict[str, str]] = _read(path) if path.is_file() else []
+        self._writers: dict[tuple[str, str], SummaryWriter] = {}
+
+    def rewind(self, fit: str, phase: str, epoch: int) -> None:
+        """Forget the rows of a phase after ``epoch``: they are going to be written again."""
+        self.rows = [
+            row
+            for row in self.rows
+            if (row["fit"], row["phase"]) != (fit, phase) or int(row["epoch"]) <= epoch
+        ]
+
+    def append(self, row: LogRow) -> None:
+        """Add a row to both."""
+        self.rows.append({name: _cell(getattr(row, name)) for name in _COLUMNS})
+        text = io.StringIO()
+        writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        write_text(self.path, text.getvalue())
+        self._to_tensorboard(row)
+
+    def close(self) -> None:
+        """Close the files of TensorBoard's events."""
+        for writer in self._writers.values():
+            writer.close()
+        self._writers.clear()
+
+    def _to_tensorboard(self, row: LogRow) -> None:
+        writer = self._writer(row.fit, row.phase)
+        for name in ("lr", "train_loss", "val_log_loss", "val_accuracy"):
+            value = getattr(row, name)
+            if value is not None:
+                writer.add_scalar(name, value, row.epoch)
+        writer.flush()
+
+    def _writer(self, fit: str, phase: str) -> SummaryWriter:
+        if (fit, phase) not in self._writers:
+            from torch.utils.tensorboard.writer import SummaryWriter
+
+            self._writers[fit, phase] = SummaryWriter(str(self.tensorboard / fit / phase))
+        return self._writers[fit, phase]
+
+
+def _read(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

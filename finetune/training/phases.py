@@ -1,0 +1,210 @@
+"""A recipe's phases, one after another, over some images: a fit."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from finetune.data.manifest import Item
+from finetune.model.head import set_head
+from finetune.recipe.schema import GradientPhase, SolverPhase
+from finetune.training.checkpoints import PhaseStore, phase_store
+from finetune.training.fit import fit_phase
+from finetune.training.freeze import FreezePlan, digest, freeze_table, prove_frozen
+from finetune.training.optimisers import stage_rates
+from finetune.training.setting import Setting
+from finetune.training.solver import SolvedHead, solve_head
+
+
+@dataclass(frozen=True)
+class PhaseResult:
+    """A phase at its end.
+
+    Attributes:
+        name: The phase's name.
+        store: Its weights and arrays.
+        record: Its part of ``phases.json``.
+        judged: Logits of the images that the fit is judged on, ``[M, C]``.
+        out_of_fold: For a solved head, logits of the training images from the folds of its
+            cross-validation, ``[N, C]``.
+        l2: For a solved head, the regularisation that was chosen.
+    """
+
+    name: str
+    store: PhaseStore
+    record: dict[str, Any]
+    judged: np.ndarray
+    out_of_fold: np.ndarray | None
+    l2: float | None
+
+
+def run_fit(
+    setting: Setting,
+    fit: str,
+    train: Sequence[Item],
+    judged: Sequence[Item],
+    monitor: Sequence[Item],
+    phases: int | None = None,
+) -> list[PhaseResult]:
+    """Run the recipe's phases on a fresh copy of the pretrained network.
+
+    Phases that an interrupted run has finished are taken from its checkpoints.
+
+    Args:
+        setting: What the run's fits share.
+        fit: ``main`` or ``fold-1``, ...
+        train: What is learnt from.
+        judged: What each phase's end is judged on.
+        monitor: What is scored after each epoch, and watched by early stopping.
+        phases: How many of the phases to run; all by default.
+    """
+    model = copy.deepcopy(setting.pristine).to(setting.device)
+    results = []
+    for position, phase in enumerate(setting.recipe.phases[:phases]):
+        store = phase_store(setting.checkpoints, fit, position, phase.name)
+        if store.finished:
+            model.load_state_dict(store.state())
+        elif isinstance(phase, SolverPhase):
+            pristine = not any(
+                _moves_body(setting, earlier) for earlier in _before(setting, position)
+            )
+            _solve(setting, model, phase, store, train, judged, pristine=pristine)
+        else:
+            _descend(setting, model, phase, position, fit, store, train, judged, monitor)
+        results.append(_result(phase.name, store))
+    return results
+
+
+def _before(setting: Setting, position: int) -> Sequence[SolverPhase | GradientPhase]:
+    return setting.recipe.phases[:position]
+
+
+def _moves_body(setting: Setting, phase: SolverPhase | GradientPhase) -> bool:
+    return isinstance(phase, GradientPhase) and phase.train != "head"
+
+
+def _solve(
+    setting: Setting,
+    model: nn.Module,
+    phase: SolverPhase,
+    store: PhaseStore,
+    train: Sequence[Item],
+    judged: Sequence[Item],
+    *,
+    pristine: bool,
+) -> None:
+    """A head solved on frozen features; ``pristine``: the body is still as pretrained."""
+    started = time.monotonic()
+    plan = FreezePlan.of(model, "head", "locked")
+    plan.apply(model)
+    before = digest(plan.frozen_tensors(model))
+    inputs = features_of(setting, model, train, pristine=pristine)
+    head = solve(setting, phase, inputs, train, phase.l2)
+    set_head(model, torch.from_numpy(head.weight), torch.from_numpy(head.bias))
+    record = _record(setting, phase, plan, model, before, time.monotonic() - started) | {
+        "ended": f"solved; l2 {head.l2:.3g} has the lowest cross-validated log loss, "
+        f"{head.cv_log_loss:.4f}",
+        "l2": head.l2,
+    }
+    judged_logits = (
+        features_of(setting, model, judged, pristine=pristine) @ head.weight.T + head.bias
+    )
+    arrays = {"judged": judged_logits, "out_of_fold": head.out_of_fold}
+    store.finish(record, model.state_dict(), **arrays)
+
+
+def solve(
+    setting: Setting,
+    phase: SolverPhase,
+    inputs: np.ndarray,
+    items: Sequence[Item],
+    l2: float | str,
+) -> SolvedHead:
+    """A head for the features ``inputs`` ``[N, D]`` of ``items``."""
+    groups = [item.group for item in items] if any(item.group for item in items) else None
+    return solve_head(
+        inputs,
+        setting.labels(items),
+        len(setting.manifest.classes),
+        l2=l2,
+        folds=phase.folds,
+        seed=setting.recipe.seed,
+        groups=groups,
+    )
+
+
+def features_of(
+    setting: Setting, model: nn.Module, items: Sequence[Item], *, pristine: bool
+) -> np.ndarray:
+    """Classifier inputs ``[N, D]``; computed once a run while the body is as pretrained."""
+    if pristine:
+        return setting.pristine_features(items)
+    return setting.live_features(model, items, "features")
+
+
+def _descend(
+    setting: Setting,
+    model: nn.Module,
+    phase: GradientPhase,
+    position: int,
+    fit: str,
+    store: PhaseStore,
+    train: Sequence[Item],
+    judged: Sequence[Item],
+    monitor: Sequence[Item],
+) -> None:
+    started = time.monotonic()
+    plan = FreezePlan.of(model, phase.train, phase.batch_norm)
+    plan.apply(model)
+    before = digest(plan.frozen_tensors(model))
+    end = fit_phase(setting, model, plan, phase, position, fit, train, monitor, store.running)
+    record = _record(setting, phase, plan, model, before, time.monotonic() - started) | {
+        "ended": end.reason,
+        "epochs": end.epochs,
+        "best_epoch": end.best_epoch,
+    }
+    store.finish(record, model.state_dict(), judged=setting.logits(model, judged))
+
+
+def _record(
+    setting: Setting,
+    phase: SolverPhase | GradientPhase,
+    plan: FreezePlan,
+    model: nn.Module,
+    before: str,
+    seconds: float,
+) -> dict[str, Any]:
+    """The phase's audit: the freeze table and the proof that the frozen part did not move."""
+    rates = stage_rates(plan, phase) if isinstance(phase, GradientPhase) else None
+    frozen = list(plan.frozen_tensors(model))
+    return {
+        "name": phase.name,
+        "train": phase.train,
+        "solver": phase.solver if isinstance(phase, SolverPhase) else None,
+        "stages": [asdict(row) for row in freeze_table(plan, model, rates)],
+        "frozen": {
+            "tensors": len(frozen),
+            "digest_before": before,
+            "digest_after": prove_frozen(plan, model, before),
+        },
+        "seconds": round(seconds, 3),
+    }
+
+
+def _result(name: str, store: PhaseStore) -> PhaseResult:
+    record, arrays = store.record(), store.arrays()
+    return PhaseResult(
+        name=name,
+        store=store,
+        record=record,
+        judged=arrays["judged"],
+        out_of_fold=arrays.get("out_of_fold"),
+        l2=record.get("l2"),
+    )

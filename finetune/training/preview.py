@@ -1,0 +1,76 @@
+"""What is about to happen, shown before it does: the freeze table and the time it takes."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+from finetune.console import Reporter
+from finetune.recipe.schema import GradientPhase, SolverPhase
+from finetune.text import duration
+from finetune.training.estimate import Estimate
+from finetune.training.freeze import FreezePlan, StageRow, freeze_table
+from finetune.training.optimisers import stage_rates
+from finetune.training.setting import Setting
+
+LONG = 600.0
+"""Seconds above which a quicker recipe is named."""
+
+
+def show_plan(setting: Setting, expected: Estimate) -> None:
+    """Show which stage trains in which phase, and how long it takes."""
+    columns = [_column(setting, phase) for phase in setting.recipe.phases]
+    header = ["stage", "parameters", *(phase.name for phase in setting.recipe.phases)]
+    rows = [
+        [
+            first.stage,
+            f"{first.parameters:,}",
+            *(_cell(column[row], solved) for column, solved in columns),
+        ]
+        for row, first in enumerate(columns[0][0])
+    ]
+    setting.reporter.table("What trains, at which peak learning rate", header, rows)
+    _show_time(setting, expected)
+
+
+def _column(
+    setting: Setting, phase: SolverPhase | GradientPhase
+) -> tuple[Sequence[StageRow], bool]:
+    model = copy.deepcopy(setting.pristine)
+    if isinstance(phase, SolverPhase):
+        plan = FreezePlan.of(model, "head", "locked")
+        plan.apply(model)
+        return freeze_table(plan, model, None), True
+    plan = FreezePlan.of(model, phase.train, phase.batch_norm)
+    plan.apply(model)
+    return freeze_table(plan, model, stage_rates(plan, phase)), False
+
+
+def _cell(row: StageRow, solved: bool) -> str:
+    if not row.trained:
+        return "frozen"
+    if solved or row.lr is None:
+        return "solved"
+    norm = f", BN {row.batch_norm}" if row.batch_norm else ""
+    return f"{row.lr:.2g}{norm}"
+
+
+def _show_time(setting: Setting, expected: Estimate) -> None:
+    parts = [
+        ("features", expected.features),
+        ("choosing between phases, out-of-fold", expected.judging),
+        *zip((phase.name for phase in setting.recipe.phases), expected.phases, strict=True),
+        ("scoring", expected.scoring),
+    ]
+    told = ", ".join(f"{name} {duration(seconds)}" for name, seconds in parts if seconds >= 1)
+    setting.reporter.say(f"About {duration(expected.total)} on {setting.device} ({told}).")
+    if expected.total > LONG and expected.quicker < expected.total / 2:
+        tell_quicker(setting.reporter, expected)
+
+
+def tell_quicker(reporter: Reporter, expected: Estimate) -> None:
+    """Name the recipe that takes less time."""
+    reporter.say(
+        f"Quicker: --recipe linear_probe takes about {duration(expected.quicker)}; "
+        "--set input.size=160 halves the time of any recipe at 224."
+    )

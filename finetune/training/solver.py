@@ -1,0 +1,235 @@
+"""The linear head on frozen features, solved as the convex problem that it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from threadpoolctl import threadpool_limits
+
+from finetune.errors import TrainingError
+from finetune.text import plural
+from finetune.training.folds import stratified_folds
+from finetune.training.newton import Array, Regressions, log_sum_exp, minimise
+from finetune.training.rotation import Rotation
+
+GRID: tuple[float, ...] = tuple(float(10.0 ** (-i / 2)) for i in range(19))
+"""Strengths that ``auto`` tries, strongest first: 1 to 1e-9 in half decades.
+
+Kornblith et al. 2019 ("Do better ImageNet models transfer better?") try 45 strengths over 11
+decades of a penalty in the features' own units. Here the features' mean squared length is 1,
+whatever the network, so that 1 is a head that says hardly more than the classes' shares and 1e-9
+one that fits whatever it can.
+"""
+
+_PATIENCE = 3
+"""Strengths in a row without a gain after which weaker ones are not tried."""
+
+_SEARCH_TOLERANCE = 3e-3
+_FINAL_TOLERANCE = 1e-8
+"""Share of the objective that a solution may lie above the best, searching and in the end."""
+
+_SIDE_BY_SIDE = 10_000_000
+"""Most logits of all regressions that are solved at once (80 MB an array of them)."""
+
+_ONE_THREAD = 4_000_000
+"""Numbers in the features up to which one thread works: the products are so short that threads
+would wait for each other longer than they multiply, ten times so on a busy machine."""
+
+_UNSEEN = 0.5
+"""Images that a class counts for of which there is none to learn from (Krichevsky and Trofimov
+1981): a class that a fold has not seen is unlikely, not impossible."""
+
+
+@dataclass(frozen=True)
+class SolvedHead:
+    """A solved head and what its cross-validation says of it.
+
+    Attributes:
+        weight: For features as they came, float32 ``[C, D]``.
+        bias: float32 ``[C]``.
+        l2: Strength of the regularisation: the objective is the mean log loss plus ``l2 / 2`` times
+            the squared length of the weights, for features whose mean squared distance from
+            their centre is 1.
+        out_of_fold: Logits of each image from a head that had not learnt from it, at ``l2``;
+            float32 ``[N, C]``.
+        cv_log_loss: Mean log loss of ``out_of_fold``, in nats.
+        curve: The strengths that were tried, strongest first, each with its cross-validated
+            log loss.
+    """
+
+    weight: npt.NDArray[np.float32]
+    bias: npt.NDArray[np.float32]
+    l2: float
+    out_of_fold: npt.NDArray[np.float32]
+    cv_log_loss: float
+    curve: tuple[tuple[float, float], ...]
+
+
+def solve_head(
+    features: npt.NDArray[np.floating],
+    labels: npt.NDArray[np.integer],
+    num_classes: int,
+    *,
+    l2: Literal["auto"] | float,
+    folds: int,
+    seed: int,
+    groups: Sequence[str] | None = None,
+) -> SolvedHead:
+    """Regularised multinomial logistic regression with a free bias.
+
+    The features are rotated once, from all rows. That lets nothing leak from a fold into the
+    rest: no label has a part in it, and in any rotation the solution of each fold is the same
+    (`Rotation`). The folds and the final head are then solved side by side (`Regressions`), each
+    strength starting where the one before it ended.
+
+    A class without an image to learn from, in a fold or at all, counts as half an image.
+
+    It takes ``8 * N * min(N, D)`` bytes and about half a gigabyte at most beside that, and some
+    ``1000 * N * min(N, D) * C * folds`` operations.
+
+    Args:
+        features: What the head sees, ``[N, D]``.
+        labels: Class indices ``[N]``.
+        num_classes: C.
+        l2: Strength of the regularisation, or ``auto``: the one of `GRID` with the lowest
+            cross-validated log loss.
+        folds: Folds of the cross-validation, stratified; fewer where there are fewer images.
+        seed: Of the folds.
+        groups: A name for each row; rows of a group stay in one fold, unless all rows are one
+            group.
+
+    Raises:
+        TrainingError: Features that are not numbers, or fewer than two images.
+    """
+    _check(features)
+    held = _held_out(labels, folds, seed, groups)
+    with threadpool_limits(1 if features.size <= _ONE_THREAD else None, "blas"):
+        return _solve_rotated(features, labels.astype(np.int64), num_classes, l2, held)
+
+
+def _solve_rotated(
+    features: npt.NDArray[np.floating],
+    labels: npt.NDArray[np.int64],
+    num_classes: int,
+    l2: Literal["auto"] | float,
+    held: npt.NDArray[np.bool_],
+) -> SolvedHead:
+    rotation = Rotation.of(features)
+    problem = _regressions(rotation.apply(features), labels, num_classes, held)
+    best, curve = _follow_path(problem, held, GRID if l2 == "auto" else (l2,))
+    coefficients = _solve(problem, best.coefficients, best.l2, _FINAL_TOLERANCE)
+    out_of_fold = _out_of_fold(problem, held, coefficients)
+    weight, bias = rotation.undo(_final(problem, coefficients))
+    return SolvedHead(
+        weight=weight.astype(np.float32),
+        bias=bias.astype(np.float32),
+        l2=best.l2,
+        out_of_fold=out_of_fold.astype(np.float32),
+        cv_log_loss=_mean_log_loss(out_of_fold, problem.labels),
+        curve=curve,
+    )
+
+
+@dataclass(frozen=True)
+class _Point:
+    l2: float
+    log_loss: float
+    coefficients: Array
+
+
+def _check(features: npt.NDArray[np.floating]) -> None:
+    if len(features) < 2:
+        raise TrainingError(
+            f"a head can't be cross-validated on {plural(len(features), 'image')}",
+            mend="Give at least two images to learn from.",
+        )
+    broken = int((~np.isfinite(features).all(1)).sum())
+    if broken:
+        raise TrainingError(
+            f"the network's features are not finite numbers for {plural(broken, 'image')} "
+            f"of {len(features):,}",
+            mend="The weights may be damaged: fetch them again, or choose others.",
+        )
+
+
+def _held_out(
+    labels: npt.NDArray[np.integer], folds: int, seed: int, groups: Sequence[str] | None
+) -> npt.NDArray[np.bool_]:
+    """Which rows each fold leaves out, ``[N, K]``."""
+    pairs = stratified_folds(labels, folds, seed, groups)
+    if len(pairs) < 2:
+        pairs = stratified_folds(labels, folds, seed)
+    held = np.zeros((len(labels), len(pairs)), dtype=bool)
+    for fold, (_, outside) in enumerate(pairs):
+        held[outside, fold] = True
+    return held
+
+
+def _regressions(
+    rows: Array, labels: npt.NDArray[np.int64], num_classes: int, held: npt.NDArray[np.bool_]
+) -> Regressions:
+    """A regression for each fold and, as the last one, that of all rows."""
+    learns = np.column_stack([~held, np.ones(len(held), dtype=bool)])
+    absent = np.ones((learns.shape[1], num_classes), dtype=bool)
+    for regression, column in enumerate(learns.T):
+        absent[regression, labels[column]] = False
+    return Regressions(rows, labels, learns / learns.sum(0), absent)
+
+
+def _follow_path(
+    problem: Regressions, held: npt.NDArray[np.bool_], strengths: Sequence[float]
+) -> tuple[_Point, tuple[tuple[float, float], ...]]:
+    """The best point, and the whole curve, from the strongest strength to where gains end."""
+    best, curve, since = None, [], 0
+    coefficients = np.zeros((problem.rows.shape[1], *problem.absent.shape))
+    for l2 in strengths:
+        coefficients = _solve(problem, coefficients, l2, _SEARCH_TOLERANCE)
+        log_loss = _mean_log_loss(_out_of_fold(problem, held, coefficients), problem.labels)
+        curve.append((l2, log_loss))
+        if best is None or log_loss < best.log_loss:
+            best, since = _Point(l2, log_loss, coefficients), 0
+        else:
+            since += 1
+        if since == _PATIENCE:
+            break
+    assert best is not None
+    return best, tuple(curve)
+
+
+def _solve(problem: Regressions, start: Array, l2: float, tolerance: float) -> Array:
+    """All regressions' coefficients ``[R + 1, K + 1, C]``, as many at once as memory allows."""
+    count, classes = problem.absent.shape
+    at_once = max(1, _SIDE_BY_SIDE // (len(problem.rows) * classes))
+    parts = [slice(first, first + at_once) for first in range(0, count, at_once)]
+    return np.concatenate(
+        [minimise(problem.part(part), start[:, part], l2, tolerance) for part in parts], axis=1
+    )
+
+
+def _out_of_fold(problem: Regressions, held: npt.NDArray[np.bool_], coefficients: Array) -> Array:
+    """Logits of each row from the fold that left it out, ``[N, C]``."""
+    logits = np.empty((len(held), problem.absent.shape[1]))
+    for fold, outside in enumerate(held.T):
+        own = problem.rows[outside] @ coefficients[:, fold]
+        absent = problem.absent[fold]
+        shares = log_sum_exp(own[:, ~absent])[:, None]
+        own[:, absent] = shares + np.log(_UNSEEN / (~outside).sum())
+        logits[outside] = own
+    return logits
+
+
+def _final(problem: Regressions, coefficients: Array) -> Array:
+    """The coefficients ``[R + 1, C]`` of the regression on all rows."""
+    final, absent = coefficients[:, -1].copy(), problem.absent[-1]
+    shares = log_sum_exp(problem.rows @ final[:, ~absent]).mean()
+    final[-1, absent] = shares + np.log(_UNSEEN / len(problem.rows))
+    return final
+
+
+def _mean_log_loss(logits: Array, labels: npt.NDArray[np.int64]) -> float:
+    own = logits[np.arange(len(labels)), labels]
+    return float((log_sum_exp(logits) - own).mean())
