@@ -339,9 +339,7 @@ def _classifier(planned: Plan, setting: Setting, trained: Trained) -> Classifier
         temperature=trained.temperature,
         majority=classes[int(_commonest(labels))],
         max_pixels=planned.recipe.data.max_pixels,
-        config=local_dir_config(
-            planned.loaded, len(classes), planned.spec, classes
-        ),
+        config=local_dir_config(planned.loaded, len(classes), planned.spec, classes),
     )
 
 

@@ -169,7 +169,7 @@ def _progress(console: rich.console.Console, unit: str) -> rich.progress.Progres
     from rich import progress
 
     class Rate(progress.ProgressColumn):
-        def render(self, task: progress.Task) -> str:  # type: ignore[override]
+        def render(self, task: progress.Task) -> str:
             rate = task.finished_speed or task.speed
             return f"{rate:.3g} {unit}/s" if rate else ""
 

@@ -24,12 +24,16 @@ def write_photos(folder: Path, counts: dict[str, int], *, size: int = 40, noise:
     return folder
 
 
+@pytest.fixture(scope="session", name="write_photos")
+def write_photos_fixture() -> Callable[..., Path]:
+    """`write_photos` itself, for fixtures with folders of their own."""
+    return write_photos
+
+
 @pytest.fixture
 def photos(tmp_path: Path) -> Callable[..., Path]:
     """Writes a data set below the test's own folder."""
-    return lambda counts, name="photos", **options: write_photos(
-        tmp_path / name, counts, **options
-    )
+    return lambda counts, name="photos", **options: write_photos(tmp_path / name, counts, **options)
 
 
 @pytest.fixture(scope="session")

@@ -11,11 +11,16 @@ from finetune.files import replacing, write_json, write_text
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     write_text(path, "old")
-    with pytest.raises(RuntimeError, match="half-way"), replacing(path) as temporary:
-        temporary.write_text("new", encoding="utf-8")
-        raise RuntimeError("half-way")
+    with pytest.raises(RuntimeError, match="half-way"):
+        write_half(path)
     assert path.read_text(encoding="utf-8") == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def write_half(path: Path) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text("new", encoding="utf-8")
+        raise RuntimeError("half-way")
 
 
 def test_a_written_file_can_be_read_by_others(tmp_path: Path) -> None:

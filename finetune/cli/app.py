@@ -70,8 +70,8 @@ def train(
     from finetune.cli.train import resume_run, start_run
 
     if resume is not None:
-        given = {"--recipe": recipe != "lp_ft", "--set": overrides, "--weights": weights}
-        given |= {"--out": out, "--dry-run": dry_run}
+        given: dict[str, object] = {"--recipe": recipe != "lp_ft", "--set": overrides}
+        given |= {"--weights": weights, "--out": out, "--dry-run": dry_run}
         refused = [name for name, value in given.items() if value]
         if refused:
             raise typer.BadParameter(f"a resumed run keeps its own; drop {', '.join(refused)}")

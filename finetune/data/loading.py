@@ -103,7 +103,7 @@ def train_loader(
         max_pixels,
     )
     batches = TrainBatches(len(items), batch_size, seed, phase, first_epoch)
-    return _StrictLoader(images, **_options(batches, workers))
+    return _TrainLoader(images, **_options(batches, workers))
 
 
 def eval_loader(
@@ -162,20 +162,20 @@ def epoch_order(n: int, seed: int, phase: int, epoch: int) -> npt.NDArray[np.int
 
 
 class TrainBatches(Sampler[list[Key]]):
-    """The keys of an epoch's batches; each ``iter()`` is the next epoch."""
+    """The keys of an epoch's batches; the loader moves it on to the next epoch."""
 
     def __init__(self, n: int, batch_size: int, seed: int, phase: int, first_epoch: int) -> None:
         self.n, self.batch_size = n, batch_size
         self.seed, self.phase, self.epoch = seed, phase, first_epoch
 
     def set_epoch(self, epoch: int) -> None:
-        """Make the next ``iter()`` that epoch."""
+        """Make the loader's next pass that epoch."""
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[list[Key]]:
-        epoch, self.epoch = self.epoch, self.epoch + 1
-        order = epoch_order(self.n, self.seed, self.phase, epoch)
-        return _in_batches(order, self.batch_size, epoch)
+        # Not a generator itself: the epoch is that of this call, not of the first batch.
+        order = epoch_order(self.n, self.seed, self.phase, self.epoch)
+        return _in_batches(order, self.batch_size, self.epoch)
 
     def __len__(self) -> int:
         return -(-self.n // self.batch_size)
@@ -204,13 +204,16 @@ class _StrictLoader(DataLoader[Any]):
     """Raises what its workers found, in the process that iterates."""
 
     def __iter__(self) -> Any:
-        # Not a generator itself: the epoch begins with this call, not with the first batch.
         return self._judged(super().__iter__())
 
     def _judged(self, batches: Iterator[Batch | FinetuneError]) -> Iterator[Batch]:
         for batch in batches:
             if isinstance(batch, FinetuneError):
-                raise batch
+                try:
+                    raise batch
+                finally:
+                    # An error that its own traceback holds would keep the workers alive.
+                    del batch
             self.judge(batch)
             yield batch
 
@@ -224,6 +227,17 @@ class _StrictLoader(DataLoader[Any]):
                     where=printable(str(path)),
                     mend="It was readable when DATA was looked at. Put it back and resume.",
                 )
+
+
+class _TrainLoader(_StrictLoader):
+    """Each pass is the next epoch."""
+
+    def __iter__(self) -> Any:
+        # Counted here: with workers, a DataLoader begins its first pass over the sampler twice.
+        batches = super().__iter__()
+        sampler: Any = self.batch_sampler
+        sampler.set_epoch(sampler.epoch + 1)
+        return batches
 
 
 class _TolerantLoader(_StrictLoader):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 from functools import cached_property
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -62,6 +63,7 @@ class Item:
 
 
 _COLUMNS = tuple(field.name for field in fields(Item))
+_VALUES = attrgetter(*_COLUMNS)
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,7 @@ class Manifest:
         ):
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(_COLUMNS)
-            writer.writerows([to_cell(value) for value in astuple(item)] for item in self.items)
+            writer.writerows([to_cell(value) for value in _VALUES(item)] for item in self.items)
 
 
 def read_manifest(path: Path, root: Path) -> Manifest:

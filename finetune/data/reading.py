@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from finetune.data import judging
-from finetune.data.dividing import as_given, divide
+from finetune.data.dividing import divide
 from finetune.data.grouping import FEWEST
 from finetune.data.hygiene import bad_lines, check_files
 from finetune.data.indexing import LAYOUT, Listing, list_folder, printable_path
@@ -46,61 +45,6 @@ def read_data(data: Path, options: DataOptions, seed: int, reporter: Reporter) -
     divided = divide(listing.items, options, seed, reporter)
     _judge_division(data, divided, options, reporter)
     return Manifest.of(listing.root, divided)
-
-
-def read_labelled(
-    data: Path, classes: Sequence[str], max_pixels: int, reporter: Reporter
-) -> Manifest:
-    """The manifest of DATA to score a model on: parts as DATA gives them, none carved.
-
-    Args:
-        data: As for `read_data`; it may have fewer classes than the model.
-        classes: The model's classes, which the manifest's labels count by.
-        max_pixels: Larger images are not opened.
-        reporter: Told what was found and what was left out.
-
-    Raises:
-        DataError: DATA can't be read, or has classes that the model doesn't know.
-    """
-    listing = _listed(data, reporter)
-    counts = Counter(item.label for item in listing.items)
-    strange = sorted(set(counts) - set(classes))
-    if strange:
-        told = [f"{label} ({plural(counts[label], 'image')})" for label in strange]
-        raise DataError(
-            f"the model knows no class {listed(told)}",
-            where=printable_path(data),
-            mend=f"Its classes are {listed(list(classes), 40)}.",
-        )
-    listing = _looked_at(data, listing, max_pixels, reporter)
-    items = sorted(as_given(listing.items, reporter), key=lambda item: item.path)
-    if not any(item.status == "ok" for item in items):
-        raise DataError("there is no image", where=printable_path(data), mend=LAYOUT)
-    return Manifest(listing.root, tuple(classes), tuple(items))
-
-
-def verify_unchanged(manifest: Manifest, max_pixels: int, reporter: Reporter) -> None:
-    """See to it that the files of a manifest are still what they were, byte for byte.
-
-    Raises:
-        DataError: Some are missing, unreadable or changed; they are named.
-    """
-    known = [item for item in manifest.items if item.status == "ok"]
-    now = check_files(manifest.root, known, max_pixels, reporter)
-    changed = [
-        replace(seen, status="bad", reason=seen.reason or "changed since")
-        for item, seen in zip(known, now, strict=True)
-        if seen.status == "bad" or seen.digest != item.digest
-    ]
-    if changed:
-        count = plural(len(changed), "file")
-        raise DataError(
-            "\n".join(
-                [f"{count} of {len(known):,} not as when training began:", *bad_lines(changed)]
-            ),
-            where=printable_path(manifest.root),
-            mend="Put them back as they were, or start a new training.",
-        )
 
 
 def list_data(data: Path) -> Listing:

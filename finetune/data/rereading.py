@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from finetune.console import Reporter
+from finetune.data.dividing import as_given
 from finetune.data.hygiene import bad_lines, check_files
 from finetune.data.indexing import printable_path
 from finetune.data.manifest import Item, Manifest
@@ -20,7 +21,8 @@ def read_labelled(
 ) -> Manifest:
     """The manifest of labelled images to score a classifier on; its classes are ``classes``.
 
-    DATA may lack some of them. Parts that DATA brings keep their names; nothing is carved out.
+    DATA may lack some of them. Parts that DATA brings are respected, a lone ``val`` being the test
+    part as in training; nothing is carved out.
 
     Raises:
         DataError: DATA has a class that is none of ``classes``, or no image that can be read.
@@ -43,7 +45,8 @@ def read_labelled(
     if bad:
         told = "\n".join([f"{plural(bad, 'file')} can't be read:", *bad_lines(items)])
         reporter.warn(told)
-    return Manifest(listing.root, tuple(classes), tuple(sorted(items, key=lambda i: i.path)))
+    divided = as_given(items, reporter)
+    return Manifest(listing.root, tuple(classes), tuple(sorted(divided, key=lambda i: i.path)))
 
 
 def verify_unchanged(manifest: Manifest, max_pixels: int, reporter: Reporter) -> None:

@@ -53,7 +53,7 @@ class Classifier:
 
     @property
     def architecture(self) -> str:
-        """timm's name of the network."""
+        """Timm's name of the network."""
         return str(self.config["architecture"])
 
 

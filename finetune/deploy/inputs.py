@@ -40,7 +40,7 @@ def _expand(name: str) -> list[str]:
         return _images_in(path)
     if path.is_file():
         return [name]
-    matches = sorted(glob.glob(name, recursive=True))
+    matches = sorted(glob.glob(name, recursive=True))  # noqa: PTH207 - takes absolute globs
     return [file for match in matches for file in _match(match)]
 
 

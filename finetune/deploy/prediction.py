@@ -27,7 +27,7 @@ def classify(
 ) -> tuple[np.ndarray, list[str]]:
     """Logits for ``files``, ``[N, C]``, and why each can't be read (``""`` if it can), ``[N]``.
 
-    A file that can't be read gets a row of NaN.
+    The row of a file that can't be read means nothing: it is a black picture's.
     """
     if not files:
         return np.empty((0, len(classifier.classes)), dtype=np.float32), []

@@ -10,8 +10,6 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from finetune.console import Reporter, automatic
 from finetune.deploy.bundle import Classifier, load_bundle
 from finetune.deploy.inputs import find_images
@@ -19,6 +17,7 @@ from finetune.deploy.prediction import classify, probabilities
 from finetune.deploy.table import Prediction, to_frame
 from finetune.model.device import pick_device
 from finetune.run import RunDirectory
+from finetune.text import printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,7 +43,7 @@ class Run:
 
     @cached_property
     def metrics(self) -> dict[str, Any]:
-        """The scores: ``run.metrics["accuracy"]`` is ``{"value": ..., "low": ..., "high": ...}``."""
+        """The scores: ``run.metrics["accuracy"]`` has ``value``, ``low`` and ``high``."""
         metrics: dict[str, Any] = self.directory.read_json(self.directory.metrics)
         return metrics
 
@@ -113,7 +112,7 @@ class Run:
             for name, score in rows
         )
         caption = (
-            f"{html.escape(str(self.path))}: {metrics['n']} {html.escape(metrics['split'])} images, "
+            f"{html.escape(printable(str(self.path)))}: {metrics['n']} {metrics['split']} images, "
             f"{len(metrics['classes'])} classes, kept phase {html.escape(self.phases['kept'])}"
         )
         return (
@@ -135,7 +134,7 @@ def predict_files(
     logits, errors = classify(
         classifier, [Path(file) for file in files], reporter or automatic(), pick_device()
     )
-    values = probabilities(classifier, np.nan_to_num(logits))
+    values = probabilities(classifier, logits)
     return [
         Prediction(file, probabilities=None if error else value, error=error)
         for file, value, error in zip(files, values, errors, strict=True)

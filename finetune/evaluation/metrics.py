@@ -10,7 +10,6 @@ import numpy.typing as npt
 from sklearn.metrics import (
     accuracy_score,
     average_precision_score,
-    confusion_matrix,
     f1_score,
     log_loss,
     recall_score,
@@ -71,7 +70,7 @@ def scores(
         majority: Index of the class that is commonest in training.
     """
     exact = probabilities.astype(np.float64)
-    confusion = confusion_matrix(labels, exact.argmax(1), labels=range(len(classes)))
+    confusion = _confusion(exact, labels)
     bootstrapped = _bootstrapped(exact, labels, confidence, resamples, seed)
     ranks = _ranks(exact, labels)
 
@@ -173,6 +172,13 @@ def _ranks(probabilities: Array, labels: Labels) -> Labels:
     own = np.take_along_axis(probabilities, labels[:, None], axis=1)
     before = np.arange(probabilities.shape[1]) < labels[:, None]
     return np.asarray(((probabilities > own) | ((probabilities == own) & before)).sum(1))
+
+
+def _confusion(probabilities: Array, labels: Labels) -> Labels:
+    """Images of each class (rows) by the class they were taken for (columns), ``[C, C]``."""
+    classes = probabilities.shape[1]  # scikit-learn's refuses a part without images
+    cells = labels * classes + probabilities.argmax(1)
+    return np.bincount(cells, minlength=classes**2).reshape(classes, classes)
 
 
 def _per_class(

@@ -12,6 +12,7 @@ import queue
 import re
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -32,12 +33,26 @@ from huggingface_hub.errors import (
 )
 
 from finetune.errors import HubUnreachable, WeightsError
-from finetune.model.pretrained import HubSource
 
 ANSWER_WITHIN = 4.0  # seconds; a command tells within five of its first request
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True)
+class HubSource:
+    """A file on the model hub.
+
+    Attributes:
+        repo: ``owner/name``.
+        revision: Branch, tag or commit.
+        filenames: What the file may be called, the best first.
+    """
+
+    repo: str
+    revision: str = "main"
+    filenames: tuple[str, ...] = ("model.safetensors", "pytorch_model.bin")
 
 
 def fetch(source: HubSource) -> Path:

@@ -11,23 +11,9 @@ from timm.models._pretrained import PretrainedCfg
 
 from finetune.data.input_spec import InputSpec, Interpolation
 from finetune.errors import WeightsError
+from finetune.model.hub import HubSource
 
 Scalar = bool | int | float | str
-
-
-@dataclass(frozen=True)
-class HubSource:
-    """A file on the model hub.
-
-    Attributes:
-        repo: ``owner/name``.
-        revision: Branch, tag or commit.
-        filenames: What the file may be called, the best first.
-    """
-
-    repo: str
-    revision: str = "main"
-    filenames: tuple[str, ...] = ("model.safetensors", "pytorch_model.bin")
 
 
 @dataclass(frozen=True)

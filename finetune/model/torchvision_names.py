@@ -31,7 +31,6 @@ EQUIVALENTS: Mapping[str, str] = {
     "efficientnet_b2": "efficientnet_b2",
     "efficientnet_b3": "efficientnet_b3",
     "efficientnet_b4": "efficientnet_b4",
-    "mnasnet_100": "mnasnet1_0",
     "mobilenetv2_100": "mobilenet_v2",
     "mobilenetv3_large_100": "mobilenet_v3_large",
     "mobilenetv3_small_100": "mobilenet_v3_small",
@@ -82,14 +81,14 @@ def translate(
     if reference is None:
         return None
     source = EQUIVALENTS[architecture]
-    reference.load_state_dict(tensors)
     classes = _outputs(reference)
     model = build(model_args, classes)
     eps = _norm_eps(reference)
     if eps is not None and eps != _norm_eps(model):
         model_args = {**model_args, "bn_eps": eps}
         model = build(model_args, classes)
-    paired = _pair(tensors, model.state_dict())
+    # A safetensors file keeps no order; torchvision's network does.
+    paired = _pair(reference.state_dict(), model.state_dict())
     if paired is None or not _same_function(reference, model, paired):
         raise WeightsError(
             f"these weights have torchvision's names ({source}), and timm's {architecture} "
@@ -101,25 +100,22 @@ def translate(
 
 
 def _reference(tensors: State, architecture: str) -> nn.Module | None:
-    """The torchvision network with room for exactly these tensors, if there is one."""
+    """The torchvision network that holds exactly these tensors, if there is one."""
     name = EQUIVALENTS.get(architecture)
-    biases = [t for t in tensors.values() if t.ndim == 1]
-    if name is None or not biases:
+    if name is None:
         return None
     from torchvision.models import get_model
 
-    classes = int(biases[-1].numel())  # in all of them the classifier's bias comes last
     with torch.device("meta"):
-        shapes = get_model(name, weights=None, num_classes=classes)
-    if differences(tensors, shapes):
-        return None
-    model: nn.Module = shapes.to_empty(device="cpu")
-    return get_model(name, weights=None, num_classes=classes) if _has_hidden(model) else model
-
-
-def _has_hidden(model: nn.Module) -> bool:
-    """Whether there are buffers that no file holds and that `to_empty` lost."""
-    return len(list(model.buffers())) + len(list(model.parameters())) > len(model.state_dict())
+        last = list(get_model(name, weights=None).state_dict())[-1]  # the classifier's bias
+        if last not in tensors:
+            return None
+        classes = tensors[last].numel()
+        if differences(tensors, get_model(name, weights=None, num_classes=classes)):
+            return None
+    model: nn.Module = get_model(name, weights=None, num_classes=classes)
+    model.load_state_dict(tensors, strict=False)  # old files lack the batch counts
+    return model
 
 
 def _outputs(model: nn.Module) -> int:
@@ -133,21 +129,24 @@ def _norm_eps(model: nn.Module) -> float | None:
 
 
 def _pair(given: State, wanted: State) -> State | None:
-    """Pair tensors of equal shape (sides of one aside) in order; None if the counts differ."""
-    by_shape: defaultdict[tuple[int, ...], list[torch.Tensor]] = defaultdict(list)
+    """Pair tensors of equal shape (sides of one aside) in order; None if the counts differ.
+
+    Whole numbers may be left over: index tables, which networks make for themselves.
+    """
+    alike: defaultdict[tuple[object, ...], list[torch.Tensor]] = defaultdict(list)
     for tensor in given.values():
-        by_shape[_sides(tensor)].append(tensor)
+        alike[_kind(tensor)].append(tensor)
     paired: State = {}
     for name, tensor in wanted.items():
-        alike = by_shape[_sides(tensor)]
-        if not alike:
+        if not alike[_kind(tensor)]:
             return None
-        paired[name] = alike.pop(0).reshape(tensor.shape)
-    return None if any(by_shape.values()) else paired
+        paired[name] = alike[_kind(tensor)].pop(0).reshape(tensor.shape)
+    left = [tensor for tensors in alike.values() for tensor in tensors]
+    return None if any(tensor.is_floating_point() for tensor in left) else paired
 
 
-def _sides(tensor: torch.Tensor) -> tuple[int, ...]:
-    return tuple(side for side in tensor.shape if side != 1)
+def _kind(tensor: torch.Tensor) -> tuple[object, ...]:
+    return tensor.is_floating_point(), *(side for side in tensor.shape if side != 1)
 
 
 @torch.inference_mode()

@@ -8,9 +8,9 @@ from pathlib import Path
 from timm.models._pretrained import PretrainedCfg
 
 from finetune.errors import RecipeError, WeightsError
-from finetune.model.hub import fetch
+from finetune.model.hub import HubSource, fetch
 from finetune.model.metadata import Description, read_description
-from finetune.model.pretrained import Choice, HubSource, Pretrained, registered_input
+from finetune.model.pretrained import Choice, Pretrained, registered_input
 from finetune.model.registry import find_backbone, pretrained_tags, registered
 from finetune.recipe.schema import ModelOptions
 from finetune.text import listed

@@ -193,7 +193,9 @@ class SolverPhase(Section):
     name: PhaseName = Field(description="What logs and tables call this phase.")
     train: Literal["head"] = Field("head", description="A solver trains the head alone.")
     solver: Literal["lbfgs"] = Field(
-        "lbfgs", description="Regularised multinomial logistic regression on frozen features."
+        "lbfgs",
+        description="Regularised multinomial logistic regression on frozen features, the problem "
+        "that scikit-learn gives to L-BFGS. Its one solution is found by Newton's method here.",
     )
     l2: Literal["auto"] | Annotated[float, Field(gt=0.0)] = Field(
         "auto",

@@ -1,0 +1,1 @@
+"""How a network is adapted: phases, freezing, and the course of a training."""

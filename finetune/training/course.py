@@ -22,8 +22,8 @@ from finetune.training.judging import (
     judge_out_of_fold,
     wants_folds,
 )
-from finetune.training.phases import PhaseResult, features_of, run_fit, solve
-from finetune.training.setting import Setting
+from finetune.training.phases import PhaseResult, run_fit, solve
+from finetune.training.setting import Fit, Setting
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,8 @@ def run_course(setting: Setting) -> Trained:
     temperature = _temperature(setting, logits, labels)
     model = copy.deepcopy(setting.pristine).to(setting.device)
     model.load_state_dict(kept.store.state())
-    refitted = _refits(setting, results, kept, source) and bool(validation)
+    # Nothing of a solved head was fitted on the validation images: they may teach it now.
+    refitted = setting.recipe.refit == "auto" and kept.out_of_fold is not None and bool(validation)
     if refitted:
         _refit(setting, model, results, kept, [*train, *validation])
     return Trained(
@@ -77,12 +78,11 @@ def _run_phases(
     setting: Setting, train: Sequence[Item], validation: Sequence[Item]
 ) -> tuple[Verdict | None, list[PhaseResult]]:
     """The main fit, as far as the phase that is kept, and the verdict if there was a choice."""
-    recipe = setting.recipe
+    recipe, main = setting.recipe, Fit("main", train, validation, validation)
     if wants_folds(recipe, len(validation)):
         verdict = judge_out_of_fold(setting, train, validation)
-        results = run_fit(setting, "main", train, validation, validation, verdict.choice.kept + 1)
-        return verdict, results
-    results = run_fit(setting, "main", train, validation, validation)
+        return verdict, run_fit(setting, main, verdict.choice.kept + 1)
+    results = run_fit(setting, main)
     if recipe.keep == "best" and len(results) > 1:
         return judge_on_validation(setting, results, validation), results
     return None, results
@@ -114,20 +114,6 @@ def _temperature(setting: Setting, logits: np.ndarray, labels: np.ndarray) -> fl
     return fit_temperature(logits, labels)
 
 
-def _refits(
-    setting: Setting, results: Sequence[PhaseResult], kept: PhaseResult, calibrated_on: str
-) -> bool:
-    """Whether the kept phase solved its head and nothing before it was chosen on validation."""
-    if setting.recipe.refit == "never" or kept.out_of_fold is None:
-        return False
-    watched = [phase for phase in setting.recipe.phases[: len(results)] if _watches(phase)]
-    return not watched and "out-of-fold" in calibrated_on
-
-
-def _watches(phase: object) -> bool:
-    return getattr(phase, "early_stopping", None) is not None
-
-
 def _refit(
     setting: Setting,
     model: nn.Module,
@@ -136,16 +122,10 @@ def _refit(
     items: Sequence[Item],
 ) -> None:
     """Solve the kept head again, at the regularisation that was chosen, on all of ``items``."""
-    position = [result.name for result in results].index(kept.name)
-    phase = setting.recipe.phases[position]
+    phase = setting.recipe.phases[results.index(kept)]
     assert isinstance(phase, SolverPhase)
     assert kept.l2 is not None
-    pristine = all(
-        isinstance(earlier, SolverPhase) or earlier.train == "head"
-        for earlier in setting.recipe.phases[:position]
-    )
-    inputs = features_of(setting, model, items, pristine=pristine)
-    head = solve(setting, phase, inputs, items, kept.l2)
+    head = solve(setting, phase, setting.pristine_features(items), items, kept.l2)
     set_head(model, torch.from_numpy(head.weight), torch.from_numpy(head.bias))
     setting.reporter.say(
         f"The head of {kept.name} was solved again on all "

@@ -160,7 +160,7 @@ def _training_step(setting: Setting, phase: GradientPhase) -> Callable[[Batch], 
         with torch.autocast(setting.device.type, torch.bfloat16, enabled=half):
             logits = model(images)
         loss = functional.cross_entropy(logits.float(), batch.labels.to(setting.device))
-        loss.backward()
+        torch.autograd.backward(loss)
         optimizer.step()
         optimizer.zero_grad()
 

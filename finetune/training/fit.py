@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import torch
 from lightning.pytorch import Trainer
@@ -27,7 +28,7 @@ from finetune.recipe.schema import AugmentOptions, GradientPhase
 from finetune.training.freeze import FreezePlan
 from finetune.training.module import PhaseModule
 from finetune.training.schedules import schedule
-from finetune.training.setting import Setting
+from finetune.training.setting import Fit, Setting
 from finetune.training.watching import EpochCheckpoint, EpochEnd, Progress
 
 
@@ -56,44 +57,40 @@ def total_steps(phase: GradientPhase, images: int) -> int:
 
 def fit_phase(
     setting: Setting,
+    fit: Fit,
     model: nn.Module,
     plan: FreezePlan,
     phase: GradientPhase,
     position: int,
-    fit: str,
-    train: Sequence[Item],
-    monitor: Sequence[Item],
     checkpoint: Path,
 ) -> FitEnd:
     """Train ``model`` in place as ``phase`` says.
 
     Args:
         setting: What the run's fits share.
+        fit: What is learnt from, and scored after each epoch.
         model: The network, to which ``plan`` has been applied.
         plan: What trains.
         phase: How it trains.
         position: The phase's place in the recipe, from 0; part of every seed.
-        fit: ``main`` or ``fold-1``, ...
-        train: What is learnt from.
-        monitor: What is scored at each epoch's end.
         checkpoint: Where the phase under way is kept; it is gone on with if it exists.
 
     Raises:
         TrainingError: The loss is no longer a number.
         KeyboardInterrupt: The user stopped it; the last epoch's checkpoint stays.
     """
-    steps = total_steps(phase, len(train))
+    steps = total_steps(phase, len(fit.train))
     first_epoch = _finished_epochs(checkpoint)
-    setting.log.rewind(fit, phase.name, first_epoch)
+    setting.log.rewind(fit.name, phase.name, first_epoch)
     seed_place = (setting.recipe.seed, "step", position)
     module = PhaseModule(
         model, plan, phase, setting.spec, schedule(phase.lr_schedule, steps), seed_place
     )
-    loader = _loader(setting, phase, position, train, first_epoch)
-    with _bar(setting, phase, fit, len(train), steps, first_epoch) as task:
+    loader = _loader(setting, fit, phase, position, first_epoch)
+    with _bar(setting, fit, phase, steps, first_epoch) as task:
         watch = EpochEnd(
-            fit,
-            (lambda: validation_scores(setting, model, monitor)) if monitor else None,
+            fit.name,
+            (lambda: validation_scores(setting, model, fit.monitor)) if fit.monitor else None,
             phase.early_stopping,
             setting.log,
             task,
@@ -125,15 +122,11 @@ def phase_augment(setting: Setting, phase: GradientPhase) -> AugmentOptions:
 
 
 def _loader(
-    setting: Setting,
-    phase: GradientPhase,
-    position: int,
-    train: Sequence[Item],
-    first_epoch: int,
-) -> DataLoader:
+    setting: Setting, fit: Fit, phase: GradientPhase, position: int, first_epoch: int
+) -> DataLoader[Any]:
     return train_loader(
         setting.manifest,
-        train,
+        fit.train,
         setting.spec,
         phase_augment(setting, phase),
         setting.recipe.seed,
@@ -147,13 +140,14 @@ def _loader(
 
 @contextmanager
 def _bar(
-    setting: Setting, phase: GradientPhase, fit: str, images: int, steps: int, first_epoch: int
+    setting: Setting, fit: Fit, phase: GradientPhase, steps: int, first_epoch: int
 ) -> Iterator[Task]:
+    images = len(fit.train)
     if phase.epochs is not None:
         total = images * phase.epochs
     else:
         total = min(steps * phase.accumulate * phase.batch_size, steps * phase.accumulate * images)
-    title = phase.name if fit == "main" else f"{fit} {phase.name}"
+    title = phase.name if fit.name == "main" else f"{fit.name} {phase.name}"
     with setting.reporter.task(title, total, "images") as task:
         task.advance(images * first_epoch)
         yield task

@@ -19,7 +19,7 @@ from finetune.recipe.schema import Recipe
 from finetune.text import plural
 from finetune.training.folds import stratified_folds
 from finetune.training.phases import PhaseResult, run_fit
-from finetune.training.setting import Setting
+from finetune.training.setting import Fit, Setting
 
 ENOUGH = 200
 """Images below which a part is too small to choose on: at an accuracy of 0.9 the standard error
@@ -75,10 +75,7 @@ def judge_out_of_fold(setting: Setting, train: Sequence[Item], monitor: Sequence
     fits = [
         run_fit(
             setting,
-            f"fold-{number}",
-            [train[i] for i in learn],
-            [train[i] for i in judge],
-            monitor,
+            Fit(f"fold-{number}", [train[i] for i in learn], [train[i] for i in judge], monitor),
         )
         for number, (learn, judge) in enumerate(folds, 1)
     ]

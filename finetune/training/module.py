@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -97,8 +98,8 @@ class PhaseModule(LightningModule):
         """The batch on ``device``; from pinned memory the copy doesn't block."""
         if device.type == "cpu":
             return batch
-        return Batch(
+        return replace(
+            batch,
             images=batch.images.to(device, non_blocking=True),
             labels=batch.labels.to(device, non_blocking=True),
-            indices=batch.indices,
         )

@@ -58,9 +58,10 @@ def _create(groups: list[dict[str, Any]], options: OptimizerOptions) -> torch.op
         name = "momentum"  # what timm calls plain SGD; its "sgd" is Nesterov's
     if options.momentum is not None or name in _WITH_MOMENTUM:
         extra["momentum"] = 0.9 if options.momentum is None else options.momentum
-    return create_optimizer_v2(
+    optimizer: torch.optim.Optimizer = create_optimizer_v2(
         groups, opt=name, lr=options.lr, weight_decay=options.weight_decay, **extra
     )
+    return optimizer
 
 
 def check_optimizer(options: OptimizerOptions, key: str) -> list[str]:

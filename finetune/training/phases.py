@@ -6,7 +6,7 @@ import copy
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from finetune.training.checkpoints import PhaseStore, phase_store
 from finetune.training.fit import fit_phase
 from finetune.training.freeze import FreezePlan, digest, freeze_table, prove_frozen
 from finetune.training.optimisers import stage_rates
-from finetune.training.setting import Setting
+from finetune.training.setting import Fit, Setting
 from finetune.training.solver import SolvedHead, solve_head
 
 
@@ -32,8 +32,8 @@ class PhaseResult:
         store: Its weights and arrays.
         record: Its part of ``phases.json``.
         judged: Logits of the images that the fit is judged on, ``[M, C]``.
-        out_of_fold: For a solved head, logits of the training images from the folds of its
-            cross-validation, ``[N, C]``.
+        out_of_fold: For a head solved on features that no label has shaped, logits of the training
+            images from the folds of its cross-validation, ``[N, C]``.
         l2: For a solved head, the regularisation that was chosen.
     """
 
@@ -45,58 +45,41 @@ class PhaseResult:
     l2: float | None
 
 
-def run_fit(
-    setting: Setting,
-    fit: str,
-    train: Sequence[Item],
-    judged: Sequence[Item],
-    monitor: Sequence[Item],
-    phases: int | None = None,
-) -> list[PhaseResult]:
+def run_fit(setting: Setting, fit: Fit, phases: int | None = None) -> list[PhaseResult]:
     """Run the recipe's phases on a fresh copy of the pretrained network.
 
     Phases that an interrupted run has finished are taken from its checkpoints.
 
     Args:
         setting: What the run's fits share.
-        fit: ``main`` or ``fold-1``, ...
-        train: What is learnt from.
-        judged: What each phase's end is judged on.
-        monitor: What is scored after each epoch, and watched by early stopping.
+        fit: What is learnt from and judged.
         phases: How many of the phases to run; all by default.
     """
     model = copy.deepcopy(setting.pristine).to(setting.device)
     results = []
     for position, phase in enumerate(setting.recipe.phases[:phases]):
-        store = phase_store(setting.checkpoints, fit, position, phase.name)
+        store = phase_store(setting.checkpoints, fit.name, position, phase.name)
         if store.finished:
             model.load_state_dict(store.state())
         elif isinstance(phase, SolverPhase):
-            pristine = not any(
-                _moves_body(setting, earlier) for earlier in _before(setting, position)
-            )
-            _solve(setting, model, phase, store, train, judged, pristine=pristine)
+            _solve(setting, fit, model, phase, store, pristine=body_is_pristine(setting, position))
         else:
-            _descend(setting, model, phase, position, fit, store, train, judged, monitor)
+            _descend(setting, fit, model, phase, position, store)
         results.append(_result(phase.name, store))
     return results
 
 
-def _before(setting: Setting, position: int) -> Sequence[SolverPhase | GradientPhase]:
-    return setting.recipe.phases[:position]
-
-
-def _moves_body(setting: Setting, phase: SolverPhase | GradientPhase) -> bool:
-    return isinstance(phase, GradientPhase) and phase.train != "head"
+def body_is_pristine(setting: Setting, position: int) -> bool:
+    """Whether no phase before ``position`` trains more than the head."""
+    return all(phase.train == "head" for phase in setting.recipe.phases[:position])
 
 
 def _solve(
     setting: Setting,
+    fit: Fit,
     model: nn.Module,
     phase: SolverPhase,
     store: PhaseStore,
-    train: Sequence[Item],
-    judged: Sequence[Item],
     *,
     pristine: bool,
 ) -> None:
@@ -105,18 +88,18 @@ def _solve(
     plan = FreezePlan.of(model, "head", "locked")
     plan.apply(model)
     before = digest(plan.frozen_tensors(model))
-    inputs = features_of(setting, model, train, pristine=pristine)
-    head = solve(setting, phase, inputs, train, phase.l2)
+    inputs = features_of(setting, model, fit.train, pristine=pristine)
+    head = solve(setting, phase, inputs, fit.train, phase.l2)
     set_head(model, torch.from_numpy(head.weight), torch.from_numpy(head.bias))
-    record = _record(setting, phase, plan, model, before, time.monotonic() - started) | {
+    record = _record(phase, plan, model, before, time.monotonic() - started) | {
         "ended": f"solved; l2 {head.l2:.3g} has the lowest cross-validated log loss, "
         f"{head.cv_log_loss:.4f}",
         "l2": head.l2,
     }
-    judged_logits = (
-        features_of(setting, model, judged, pristine=pristine) @ head.weight.T + head.bias
-    )
-    arrays = {"judged": judged_logits, "out_of_fold": head.out_of_fold}
+    seen = features_of(setting, model, fit.judged, pristine=pristine)
+    arrays = {"judged": seen @ head.weight.T + head.bias}
+    if pristine:
+        arrays["out_of_fold"] = head.out_of_fold
     store.finish(record, model.state_dict(), **arrays)
 
 
@@ -125,7 +108,7 @@ def solve(
     phase: SolverPhase,
     inputs: np.ndarray,
     items: Sequence[Item],
-    l2: float | str,
+    l2: Literal["auto"] | float,
 ) -> SolvedHead:
     """A head for the features ``inputs`` ``[N, D]`` of ``items``."""
     groups = [item.group for item in items] if any(item.group for item in items) else None
@@ -151,30 +134,27 @@ def features_of(
 
 def _descend(
     setting: Setting,
+    fit: Fit,
     model: nn.Module,
     phase: GradientPhase,
     position: int,
-    fit: str,
     store: PhaseStore,
-    train: Sequence[Item],
-    judged: Sequence[Item],
-    monitor: Sequence[Item],
 ) -> None:
+    """A phase by gradient descent."""
     started = time.monotonic()
     plan = FreezePlan.of(model, phase.train, phase.batch_norm)
     plan.apply(model)
     before = digest(plan.frozen_tensors(model))
-    end = fit_phase(setting, model, plan, phase, position, fit, train, monitor, store.running)
-    record = _record(setting, phase, plan, model, before, time.monotonic() - started) | {
+    end = fit_phase(setting, fit, model, plan, phase, position, store.running)
+    record = _record(phase, plan, model, before, time.monotonic() - started) | {
         "ended": end.reason,
         "epochs": end.epochs,
         "best_epoch": end.best_epoch,
     }
-    store.finish(record, model.state_dict(), judged=setting.logits(model, judged))
+    store.finish(record, model.state_dict(), judged=setting.logits(model, fit.judged))
 
 
 def _record(
-    setting: Setting,
     phase: SolverPhase | GradientPhase,
     plan: FreezePlan,
     model: nn.Module,

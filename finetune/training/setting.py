@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,7 +23,25 @@ from finetune.training.log import Log
 
 _EVAL_BATCH = 64
 
-Forward = Callable[[nn.Module, DataLoader, InputSpec, torch.device, Task], np.ndarray]
+
+@dataclass(frozen=True)
+class Fit:
+    """One passage through a recipe's phases.
+
+    Attributes:
+        name: ``main``, or ``fold-1``, ... for those that judge phases out-of-fold.
+        train: What is learnt from.
+        judged: What each phase's end is judged on.
+        monitor: What is scored after each epoch, and watched by early stopping.
+    """
+
+    name: str
+    train: Sequence[Item]
+    judged: Sequence[Item]
+    monitor: Sequence[Item]
+
+
+Forward = Callable[[nn.Module, DataLoader[Any], InputSpec, torch.device, Task], np.ndarray]
 """A pass of a network over all the images of a loader, giving a row for each."""
 
 

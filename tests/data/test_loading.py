@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -62,6 +63,7 @@ def test_an_epoch_has_every_image_once_and_keeps_the_last_batch(manifest):
     assert batches[0].errors == ("",) * 4
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create 4 worker processes:UserWarning")
 @pytest.mark.parametrize("workers", [1, 4])
 def test_no_number_of_workers_changes_anything(manifest, workers):
     alone, together = loader_of(manifest), loader_of(manifest, workers)
@@ -69,7 +71,7 @@ def test_no_number_of_workers_changes_anything(manifest, workers):
         assert epoch(alone) == epoch(together)
 
 
-def test_workers_that_start_anew_give_the_same(manifest, monkeypatch):
+def test_workers_that_start_anew_give_the_same(manifest):
     loader = loader_of(manifest, 1)
     loader.multiprocessing_context = "spawn"
     assert epoch(loader) == epoch(loader_of(manifest))
@@ -146,18 +148,19 @@ def test_a_file_that_is_gone_is_named_without_a_traceback(manifest, workers):
     manifest.file(manifest.items[2]).unlink()
     files = [manifest.file(item) for item in manifest.items]
     for loader in (loader_of(manifest, workers), eval_loader(files, SPEC, 4, workers, LIMIT)):
-        with pytest.raises(DataError) as caught:
+        found = (
+            f"^{re.escape(str(files[2]))}: can't be read any more: no such file\nIt was readable"
+        )
+        with pytest.raises(DataError, match=found):
             list(loader)
-        assert str(caught.value).startswith(f"{files[2]}: can't be read any more: no such file")
-        assert "Traceback" not in str(caught.value)
 
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_transform_that_fails_is_named_without_a_traceback(manifest, workers):
     loader = loader_of(manifest, workers, transforms=[{"name": "RandomCrop", "p": 1}])
-    with pytest.raises(RecipeError) as caught:
+    message = r"^augment\.transforms\[0\]: RandomCrop fails on a picture of 9 x 7: .*$"
+    with pytest.raises(RecipeError, match=message):
         list(loader)
-    assert str(caught.value).startswith("augment.transforms[0]: RandomCrop fails on a picture of 9")
 
 
 @pytest.mark.parametrize("workers", [0, 1])

@@ -19,7 +19,7 @@ def test_splits_are_known_in_any_case():
     ]  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(rows=st.lists(st.tuples(NAMES, NAMES, NAMES, NAMES), max_size=6))
 def test_csv_gives_back_what_was_written(tmp_path, rows):
     items = [

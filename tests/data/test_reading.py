@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from finetune.console import Silent
-from finetune.data.reading import list_data, read_data, read_labelled, verify_unchanged
+from finetune.data.reading import list_data, read_data
 from finetune.errors import DataError
 from finetune.recipe.schema import DataOptions
 
@@ -259,28 +259,6 @@ def test_the_split_depends_on_the_seed_and_nothing_else(write_folder):
     first, second = read(root), read(root)
     assert first == second
     assert first.digest() != read_data(root, options(), 2, Silent()).digest()
-
-
-def test_scoring_keeps_the_models_classes_and_the_given_parts(write_folder, told):
-    root = write_folder({"cat": 3, "cow": 2})
-    manifest = read_labelled(root, ("ape", "cat", "cow"), 10**6, told)
-    assert manifest.classes == ("ape", "cat", "cow")
-    assert {item.split for item in manifest.items} == {""}
-    assert manifest.labels(manifest.items).tolist() == [1, 1, 1, 2, 2]
-    with pytest.raises(DataError, match=r"the model knows no class cow \(2 images\)"):
-        read_labelled(root, ("ape", "cat"), 10**6, told)
-
-
-def test_a_changed_or_missing_file_is_noticed(write_folder, write_image):
-    root = write_folder({"cat": 5, "dog": 5})
-    manifest = read(root)
-    verify_unchanged(manifest, 10**6, Silent())
-    (root / "cat" / "0.png").unlink()
-    write_image(root / "dog" / "1.png", seed=77)
-    with pytest.raises(DataError) as caught:
-        verify_unchanged(manifest, 10**6, Silent())
-    assert "cat/0.png: no such file" in str(caught.value)
-    assert "dog/1.png: changed since" in str(caught.value)
 
 
 @pytest.mark.real

@@ -48,7 +48,7 @@ def test_totals_are_exact_and_every_class_is_taught(counts, val, test, stratify,
                for c, n in enumerate(counts))  # fmt: skip
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(counts=st.lists(st.integers(10, 200), min_size=2, max_size=8), seed=st.integers(0, 99))
 def test_stratified_shares_are_within_one_image_of_exact(counts, seed):
     items = items_of(counts)

@@ -1,0 +1,102 @@
+import numpy as np
+import pytest
+
+from finetune.evaluation.calibration import softmax
+from finetune.evaluation.selection import choose_phase
+
+ON = "validation images"
+
+
+def _phases(strengths: list[float], n: int = 235, seed: int = 0) -> tuple[list, np.ndarray]:
+    """Phases that see the label through noise: the more strength, the better."""
+    generator = np.random.default_rng(seed)
+    labels = generator.integers(0, 3, n)
+    shared = generator.normal(size=(n, 3))
+    return [shared + strength * np.eye(3)[labels] for strength in strengths], labels
+
+
+def test_a_better_phase_is_kept_and_told() -> None:
+    logits, labels = _phases([1.0, 2.5])
+    choice = choose_phase(logits, labels, ["probe", "tune"], judged_on=ON)
+    [comparison] = choice.comparisons
+    assert choice.kept == 1
+    assert comparison.gain == pytest.approx(choice.log_losses[0] - choice.log_losses[1])
+    assert choice.reasons[1] == (
+        f"tune is kept: its log loss of {choice.log_losses[1]:.3f} is better than probe's "
+        f"{choice.log_losses[0]:.3f} by {comparison.gain:.3f} ± {comparison.error:.3f} "
+        "(standard error, 235 validation images)."
+    )
+    assert choice.reasons[0].startswith("probe gives way to tune: ")
+
+
+def test_the_standard_error_is_that_of_paired_differences() -> None:
+    logits, labels = _phases([1.0, 1.2])
+    choice = choose_phase(logits, labels, ["a", "b"], judged_on=ON)
+    own = [
+        -np.log(softmax(each, t)[np.arange(235), labels])
+        for each, t in zip(logits, choice.temperatures, strict=True)
+    ]
+    difference = own[0] - own[1]
+    assert choice.comparisons[0].error == pytest.approx(difference.std(ddof=1) / np.sqrt(235))
+
+
+def test_a_gain_within_the_error_is_not_enough() -> None:
+    generator = np.random.default_rng(5)
+    (first, stronger), labels = _phases([1.0, 1.06])
+    within = 0
+    for _ in range(20):
+        noisy = stronger + generator.normal(size=first.shape) * 0.3
+        choice = choose_phase([first, noisy], labels, ["probe", "tune"], judged_on=ON)
+        comparison = choice.comparisons[0]
+        assert choice.kept == (1 if comparison.gain > comparison.error else 0)
+        if 0 < comparison.gain <= comparison.error:
+            within += 1
+            assert "not more than one standard error" in choice.reasons[1]
+    assert within > 0
+
+
+def test_a_worse_phase_is_told_as_worse() -> None:
+    logits, labels = _phases([2.5, 1.0])
+    choice = choose_phase(logits, labels, ["probe", "tune"], judged_on=ON)
+    assert choice.kept == 0
+    assert choice.reasons[0].startswith("probe is kept: no later phase's log loss is better")
+    assert "is worse than probe's" in choice.reasons[1]
+    assert choice.reasons[1].startswith("tune is not kept")
+
+
+def test_each_phase_has_to_beat_the_best_before_it() -> None:
+    logits, labels = _phases([1.0, 3.0, 2.0, 4.5])
+    choice = choose_phase(logits, labels, ["a", "b", "c", "d"], judged_on=ON)
+    assert [comparison.rival for comparison in choice.comparisons] == [0, 1, 1]
+    assert choice.kept == 3
+    assert choice.reasons[1].startswith("b gives way to d")
+    assert choice.reasons[2].startswith("c is not kept")
+
+
+def test_overconfidence_alone_loses_nothing() -> None:
+    logits, labels = _phases([1.0, 2.5])
+    choice = choose_phase([logits[0], logits[1] * 8], labels, ["a", "b"], judged_on=ON)
+    assert choice.kept == 1
+    assert choice.temperatures[1] > 2 * choice.temperatures[0]
+
+
+def test_one_phase() -> None:
+    logits, labels = _phases([1.0])
+    choice = choose_phase(logits, labels, ["probe"], judged_on=ON)
+    assert (choice.kept, choice.reasons) == (0, ("probe is kept: it is the only phase.",))
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_too_few_images_keep_the_first(n: int) -> None:
+    logits, labels = _phases([1.0, 4.0])
+    choice = choose_phase([each[:n] for each in logits], labels[:n], ["a", "b"], judged_on=ON)
+    assert choice.kept == 0
+    assert choice.reasons[0].startswith("a is kept")
+    assert choice.reasons[1].startswith("b is not kept")
+
+
+def test_phases_that_agree_keep_the_first() -> None:
+    logits, labels = _phases([1.0])
+    choice = choose_phase([logits[0], logits[0]], labels, ["a", "b"], judged_on=ON)
+    assert choice.kept == 0
+    assert "no measurable gain" in choice.reasons[1]

@@ -1,0 +1,237 @@
+"""The main job on tiny data: folder in, run directory out."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import timm
+import torch
+
+import finetune
+from finetune.console import Silent
+from finetune.errors import DataError, FinetuneError, RunError
+from finetune.recipe.loading import load_recipe
+from finetune.text import from_cell
+
+TINY = [
+    "data.workers=0",
+    "precision=float32",
+    "model.backbone=test_resnet",
+    "input.size=48",
+    "phases.tune.epochs=2",
+]
+COUNTS = {"red": 24, "green": 24, "blue": 24}
+
+
+def train(data: Path, out: Path, *overrides: str, recipe: str = "lp_ft") -> finetune.Run:
+    return finetune.train(
+        data, recipe, overrides=[*TINY, *overrides], weights="none", out=out, reporter=Silent()
+    )
+
+
+@pytest.fixture(scope="module")
+def run(
+    tmp_path_factory: pytest.TempPathFactory, write_photos: Callable[..., Path]
+) -> finetune.Run:
+    folder = tmp_path_factory.mktemp("main-job")
+    return train(write_photos(folder / "photos", COUNTS, noise=120), folder / "run")
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_the_run_directory_holds_what_the_contract_says(run: finetune.Run) -> None:
+    names = {path.name for path in run.path.iterdir()}
+    assert names == {
+        "recipe.yaml",
+        "data.csv",
+        "environment.json",
+        "phases.json",
+        "log.csv",
+        "tensorboard",
+        "model",
+        "predictions.csv",
+        "metrics.json",
+    }
+    assert {path.name for path in (run.path / "model").iterdir()} == {
+        "model.safetensors",
+        "config.json",
+        "preprocessing.json",
+    }
+
+
+def test_predictions_have_the_columns_and_a_row_per_image(run: finetune.Run) -> None:
+    with (run.path / "predictions.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == [
+        *("path", "split", "label", "predicted", "confidence", "error", "reason"),
+        *("p:blue", "p:green", "p:red"),
+    ]
+    splits = [row["split"] for row in rows]
+    assert (splits.count("val"), splits.count("test")) == (11, 11)
+    for row in rows:
+        values = [float(row[f"p:{name}"]) for name in ("blue", "green", "red")]
+        assert sum(values) == pytest.approx(1, abs=1e-5)
+        assert max(values) == float(row["confidence"])
+        assert (run.path.parent / "photos" / row["path"]).is_file()
+
+
+def test_metrics_are_those_of_the_predictions(run: finetune.Run) -> None:
+    with (run.path / "predictions.csv").open(newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["split"] == "test"]
+    right = [row["label"] == row["predicted"] for row in rows]
+    losses = [-np.log(float(row[f"p:{row['label']}"]) + 1e-12) for row in rows]
+    metrics = run.metrics
+    assert metrics["split"] == "test"
+    assert metrics["n"] == len(rows)
+    assert metrics["classes"] == ["blue", "green", "red"]
+    assert metrics["accuracy"]["value"] == pytest.approx(np.mean(right))
+    assert metrics["log_loss"]["value"] == pytest.approx(np.mean(losses), abs=1e-4)
+    assert metrics["accuracy"]["low"] < metrics["accuracy"]["high"]
+    assert set(metrics["uncalibrated"]) == {"log_loss", "brier", "ece"}
+    assert metrics["baseline"]["majority"]["value"] == pytest.approx(1 / 3, abs=0.1)
+
+
+def test_the_saved_model_predicts_what_the_run_said(run: finetune.Run) -> None:
+    with (run.path / "predictions.csv").open(newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["split"] == "test"]
+    files = [run.path.parent / "photos" / row["path"] for row in rows]
+    frame = run.predict(files, reporter=Silent())
+    assert list(frame["predicted"]) == [row["predicted"] for row in rows]
+    expected = [float(row["confidence"]) for row in rows]
+    assert frame["confidence"].to_numpy() == pytest.approx(expected, abs=2e-6)
+
+
+def test_timm_loads_the_model_folder(run: finetune.Run) -> None:
+    model = timm.create_model(f"local-dir:{run.path / 'model'}", pretrained=True).eval()
+    images = torch.randn(2, 3, 48, 48)
+    with torch.no_grad():
+        assert torch.allclose(model(images), run.model(images), atol=1e-5)
+
+
+def test_the_audit_proves_that_frozen_stages_stayed(run: finetune.Run) -> None:
+    phases = run.phases["phases"]
+    assert [phase["name"] for phase in phases] == ["probe", "tune"]
+    assert sum(phase["kept"] for phase in phases) == 1
+    for phase in phases:
+        if "frozen" in phase:
+            assert phase["frozen"]["digest_before"] == phase["frozen"]["digest_after"]
+            assert phase["ended"]
+
+
+def test_the_written_recipe_repeats_the_run(run: finetune.Run, tmp_path: Path) -> None:
+    recipe = load_recipe(run.path / "recipe.yaml")
+    assert recipe.input.size == 48
+    assert recipe.precision in ("float32", "bfloat16")
+    again = finetune.train(
+        run.path.parent / "photos", recipe, weights="none", out=tmp_path / "r", reporter=Silent()
+    )
+    name = "predictions.csv"
+    assert (again.path / name).read_bytes() == (run.path / name).read_bytes()
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_the_number_of_workers_changes_nothing(
+    run: finetune.Run, tmp_path: Path, workers: int
+) -> None:
+    again = train(run.path.parent / "photos", tmp_path / "r", f"data.workers={workers}")
+    name = "predictions.csv"
+    assert (again.path / name).read_bytes() == (run.path / name).read_bytes()
+
+
+def test_data_is_left_as_it_was(photos: Callable[..., Path], tmp_path: Path) -> None:
+    data = photos({"a": 8, "b": 8})
+    before = digests(data)
+    train(data, tmp_path / "run", "phases.tune.epochs=1")
+    assert digests(data) == before
+
+
+def test_evaluate_scores_other_images(
+    run: finetune.Run, photos: Callable[..., Path], tmp_path: Path
+) -> None:
+    data = photos({"red": 5, "blue": 5}, noise=30)
+    metrics = finetune.evaluate(run.path, data, tmp_path / "scores", reporter=Silent())
+    assert metrics["n"] == 10
+    assert metrics["split"] == "all"
+    assert metrics["per_class"]["green"]["recall"]["value"] is None
+    saved = json.loads((tmp_path / "scores" / "metrics.json").read_text(encoding="utf-8"))
+    assert saved == metrics
+    with pytest.raises(RunError, match="not empty"):
+        finetune.evaluate(run.path, data, tmp_path / "scores", reporter=Silent())
+
+
+def test_evaluate_refuses_a_class_that_the_model_does_not_know(
+    run: finetune.Run, photos: Callable[..., Path], tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match="purple"):
+        finetune.evaluate(run.path, photos({"purple": 3, "red": 3}), tmp_path / "scores")
+
+
+def test_predicting_goes_on_past_what_cannot_be_read(
+    run: finetune.Run, photos: Callable[..., Path], tmp_path: Path
+) -> None:
+    data = photos({"red": 3})
+    (data / "red" / "=broken\n.png").write_bytes(b"no image")
+    frame = finetune.predict(run.path, data, out=tmp_path / "p.csv", reporter=Silent())
+    assert len(frame) == 4
+    failed = frame[frame["error"] != ""]
+    assert list(failed["path"]) == [str(data / "red" / "=broken\n.png")]
+    assert list(failed["predicted"]) == [""]
+    with (tmp_path / "p.csv").open(newline="", encoding="utf-8") as file:
+        paths = [from_cell(row["path"]) for row in csv.DictReader(file)]
+    assert paths == list(frame["path"])
+    with pytest.raises(RunError, match="exists already"):
+        finetune.predict(run.path, data, out=tmp_path / "p.csv")
+
+
+def test_a_notebook_shows_the_scores(run: finetune.Run) -> None:
+    shown = run._repr_html_()
+    assert "accuracy" in shown
+    assert "<script" not in shown
+    assert "Run(" in repr(run)
+
+
+def test_later_phases_are_not_run_when_they_would_not_be_kept(
+    photos: Callable[..., Path], tmp_path: Path
+) -> None:
+    data = photos({"red": 20, "green": 20}, noise=10)
+    result = train(
+        data, tmp_path / "run", "phases.tune.optimizer.lr=5", "phases.tune.clip_norm=null"
+    )
+    assert result.phases["kept"] == "probe"
+    assert result.phases["refitted"]
+    assert "not run" in result.phases["phases"][1]["ended"]
+    assert result.metrics["accuracy"]["value"] == 1.0
+
+
+def test_a_recipe_can_insist_on_its_last_phase(photos: Callable[..., Path], tmp_path: Path) -> None:
+    data = photos({"red": 12, "green": 12}, noise=10)
+    result = train(data, tmp_path / "run", "keep=last")
+    assert result.phases["kept"] == "tune"
+    assert result.phases["judged_images"] == 0
+
+
+def test_faults_are_told_before_anything_is_written(
+    photos: Callable[..., Path], tmp_path: Path
+) -> None:
+    data = photos({"red": 12, "green": 12})
+    for overrides, told in [
+        (["phases.tune.train=layer9"], "layer9"),
+        (["phases.tune.optimizer.name=adamww"], "adamw"),
+        (["augment.transforms=[{name: HorizontalFlop}]"], "HorizontalFlip"),
+        (["model.backbone=resnet5"], "resnet50"),
+    ]:
+        with pytest.raises(FinetuneError, match=told):
+            train(data, tmp_path / "run", *overrides)
+        assert not (tmp_path / "run").exists()

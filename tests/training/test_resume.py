@@ -1,0 +1,121 @@
+"""Interrupted runs end as uninterrupted ones do, bit for bit."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import finetune
+from finetune.console import Silent, Task
+from finetune.errors import RunError
+
+OVERRIDES = [
+    *("model.backbone=test_resnet", "input.size=32", "precision=float32", "data.workers=0"),
+    *("model.dropout=0.2", "phases.tune.epochs=3", "phases.tune.batch_size=8"),
+    *("phases.tune.early_stopping={patience: 1}", "phases.tune.optimizer.lr=0.003"),
+]
+
+
+class Interrupting(Silent):
+    """Presses Ctrl-C once so many images have been trained on."""
+
+    def __init__(self, after: int) -> None:
+        self.left = after
+
+    @contextmanager
+    def task(self, title: str, total: int, unit: str) -> Iterator[Task]:
+        yield InterruptingTask(self, title)
+
+
+class InterruptingTask:
+    def __init__(self, reporter: Interrupting, title: str) -> None:
+        self.reporter = reporter
+        self.counts = title.endswith("tune")
+
+    def advance(self, count: int = 1, **scores: float) -> None:
+        if self.counts:
+            self.reporter.left -= count
+            if self.reporter.left < 0:
+                self.reporter.left = 10**9
+                signal.raise_signal(signal.SIGINT)
+
+
+@pytest.fixture
+def data(photos: Callable[..., Path]) -> Path:
+    return photos({"red": 24, "green": 24}, noise=130)
+
+
+@pytest.fixture(scope="module")
+def whole(
+    tmp_path_factory: pytest.TempPathFactory, write_photos: Callable[..., Path]
+) -> finetune.Run:
+    folder = tmp_path_factory.mktemp("whole")
+    data = write_photos(folder / "photos", {"red": 24, "green": 24}, noise=130)
+    return train(data, folder / "run", Silent())
+
+
+def train(data: Path, out: Path, reporter: Silent) -> finetune.Run:
+    return finetune.train(
+        data, "lp_ft", overrides=OVERRIDES, weights="none", out=out, reporter=reporter
+    )
+
+
+def outcome(run: Path) -> dict[str, bytes]:
+    names = ["predictions.csv", "metrics.json", "model/model.safetensors"]
+    return {name: (run / name).read_bytes() for name in names}
+
+
+# Images trained on: 3 folds of 22 or 23, then 34; up to three epochs each.
+@pytest.mark.parametrize("after", [10, 60, 150, 230])
+def test_a_resumed_run_ends_as_an_uninterrupted_one(
+    data: Path, tmp_path: Path, whole: finetune.Run, after: int
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(data, tmp_path / "broken", Interrupting(after))
+    assert not (tmp_path / "broken" / "metrics.json").exists()
+    resumed = finetune.resume(tmp_path / "broken", reporter=Silent())
+    assert outcome(resumed.path) == outcome(whole.path)
+    columns = ["fit", "phase", "epoch", "step", "lr", "train_loss", "val_log_loss"]
+    assert resumed.log[columns].equals(whole.log[columns])
+    assert audit(resumed) == audit(whole)
+
+
+def audit(run: finetune.Run) -> list[dict[str, object]]:
+    return [
+        {key: value for key, value in phase.items() if key != "seconds"}
+        for phase in run.phases["phases"]
+    ]
+
+
+def test_a_complete_run_has_nothing_to_resume(whole: finetune.Run) -> None:
+    before = outcome(whole.path)
+    assert finetune.resume(whole.path, reporter=Silent()).path == whole.path
+    assert outcome(whole.path) == before
+
+
+def test_changed_data_is_named(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(data, tmp_path / "run", Interrupting(10))
+    Image.new("RGB", (40, 40)).save(data / "red" / "003.png")
+    (data / "green" / "001.png").unlink()
+    with pytest.raises(RunError, match=r"green/001.png.*red/003.png \(other bytes\)"):
+        finetune.resume(tmp_path / "run", reporter=Silent())
+
+
+def test_data_may_have_been_moved(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(data, tmp_path / "run", Interrupting(10))
+    moved = data.rename(tmp_path / "moved")
+    with pytest.raises(RunError, match="--resume RUN DATA"):
+        finetune.resume(tmp_path / "run", reporter=Silent())
+    assert finetune.resume(tmp_path / "run", moved, reporter=Silent()).metrics["n"] > 0
+
+
+def test_what_is_no_run_is_told(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"environment\.json"):
+        finetune.resume(tmp_path, reporter=Silent())
