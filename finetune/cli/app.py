@@ -13,6 +13,7 @@ app = typer.Typer(
     help="A folder of labelled images in; a classifier you can trust, and its evidence, out.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # rich would take twice the time of all the rest to load
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

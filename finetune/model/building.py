@@ -73,4 +73,10 @@ def _create(architecture: str, num_classes: int, options: Mapping[str, Any]) -> 
 
 
 def _drops_paths(model: nn.Module) -> bool:
-    return any(isinstance(module, DropPath) and module.drop_prob for module in model.modules())
+    """Whether a residual branch is dropped; blocks that skip nothing never ask their DropPath."""
+    return any(
+        isinstance(child, DropPath) and child.drop_prob
+        for module in model.modules()
+        if getattr(module, "has_skip", True)
+        for child in module.children()
+    )

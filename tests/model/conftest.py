@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import timm
@@ -32,6 +33,15 @@ def randomised(model: nn.Module, seed: int = 0) -> nn.Module:
                 drawn = drawn + 1
             value.copy_(drawn)
     return model.eval()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Small networks on a shared machine are quickest, and repeatable, on one thread."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture
@@ -69,66 +79,61 @@ class HubServer:
         return f"http://127.0.0.1:{self.port}"
 
 
-def _handler(hub: HubServer) -> type[http.server.BaseHTTPRequestHandler]:
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_HEAD(self) -> None:
-            self._answer(body=False)
+class Handler(http.server.BaseHTTPRequestHandler):
+    hub: ClassVar[HubServer]
 
-        def do_GET(self) -> None:
-            self._answer(body=True)
+    def do_HEAD(self) -> None:
+        self._answer(body=False)
 
-        def log_message(self, *args: object) -> None:
-            pass
+    def do_GET(self) -> None:
+        self._answer(body=True)
 
-        def _answer(self, body: bool) -> None:
-            hub.asked.append(f"{self.command} {self.path}")
-            if hub.behaviour == "hang":
-                threading.Event().wait(30)
-                return
-            if hub.behaviour == "error":
-                self._refuse(503, {})
-                return
-            content = hub.files.get(self.path)
-            if content is None:
-                known = any(
-                    p.split("/resolve/")[0] == self.path.split("/resolve/")[0] for p in hub.files
-                )
-                code = "EntryNotFound" if known else "RepoNotFound"
-                self._refuse(404, {"X-Error-Code": code, "X-Repo-Commit": COMMIT})
-                return
+    def log_message(self, *args: object) -> None:
+        pass
+
+    def _answer(self, body: bool) -> None:
+        self.hub.asked.append(f"{self.command} {self.path}")
+        content = self.hub.files.get(self.path)
+        if self.hub.behaviour == "hang":
+            threading.Event().wait(30)
+        elif self.hub.behaviour == "error":
+            self._refuse(503, "Down")
+        elif content is None:
+            repo = self.path.split("/resolve/")[0]
+            known = any(path.startswith(f"{repo}/resolve/") for path in self.hub.files)
+            self._refuse(404, "EntryNotFound" if known else "RepoNotFound")
+        else:
             self._serve(content, body)
 
-        def _refuse(self, status: int, headers: dict[str, str]) -> None:
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+    def _refuse(self, status: int, code: str) -> None:
+        self.send_response(status)
+        self.send_header("X-Error-Code", code)
+        self.send_header("X-Repo-Commit", COMMIT)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
-        def _serve(self, content: bytes, body: bool) -> None:
-            digest = hashlib.sha256(content).hexdigest()
-            self.send_response(200)
-            if hub.behaviour != "stranger":
-                self.send_header("X-Repo-Commit", COMMIT)
-                self.send_header("X-Linked-Etag", f'"{digest}"')
-                self.send_header("X-Linked-Size", str(len(content)))
-            self.send_header("ETag", f'"{digest}"')
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            if body:
-                self._send(content)
+    def _serve(self, content: bytes, body: bool) -> None:
+        digest = hashlib.sha256(content).hexdigest()
+        self.send_response(200)
+        if self.hub.behaviour != "stranger":
+            self.send_header("X-Repo-Commit", COMMIT)
+            self.send_header("X-Linked-Etag", f'"{digest}"')
+            self.send_header("X-Linked-Size", str(len(content)))
+        self.send_header("ETag", f'"{digest}"')
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if body:
+            self._send(content)
 
-        def _send(self, content: bytes) -> None:
-            if hub.behaviour == "altered":
-                content = content[:-1] + bytes([content[-1] ^ 1])
-            if hub.behaviour == "stall":
-                self.wfile.write(content[: len(content) // 2])
-                self.wfile.flush()
-                threading.Event().wait(30)
-            else:
-                self.wfile.write(content)
-
-    return Handler
+    def _send(self, content: bytes) -> None:
+        if self.hub.behaviour == "altered":
+            content = content[:-1] + bytes([content[-1] ^ 1])
+        if self.hub.behaviour == "stall":
+            self.wfile.write(content[: len(content) // 2])
+            self.wfile.flush()
+            threading.Event().wait(30)
+        else:
+            self.wfile.write(content)
 
 
 @pytest.fixture
@@ -137,7 +142,9 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
     from huggingface_hub import constants
 
     served = HubServer()
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler(served))
+    server = http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), type("Bound", (Handler,), {"hub": served})
+    )
     server.daemon_threads = True
     server.block_on_close = False
     served.port = server.server_address[1]

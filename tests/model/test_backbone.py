@@ -88,7 +88,7 @@ def test_resnet50_from_a_file_of_real_size(
         with torch.no_grad():
             model = loaded.model
             got = model.forward_head(model.forward_features(pictures), pre_logits=True)
-        assert torch.allclose(got, expected, atol=1e-4)
+        assert torch.allclose(got, expected, atol=1e-5 * float(expected.max()))
 
 
 @pytest.mark.real
@@ -150,7 +150,7 @@ def test_whatever_does_not_fit_is_refused(
 def test_weights_of_another_network_are_refused(
     load: Callable[..., Loaded], weights_file: Path
 ) -> None:
-    with pytest.raises(WeightsError, match=r"tensors missing: .* and \d+ more"):
+    with pytest.raises(WeightsError, match=r"fit the network:\n.* and \d+ more"):
         load(weights_file, "resnet10t")
     with pytest.raises(WeightsError):
         load(weights_file, "test_vit")
@@ -202,12 +202,11 @@ def test_dropout_and_drop_path(load: Callable[..., Loaded], weights_file: Path) 
     assert any(getattr(m, "drop_prob", 0) for m in model.modules())
 
 
-def test_drop_path_wants_residual_branches(options: Options) -> None:
-    choice = choose_weights(options(backbone="mobilenetv1_100"), "none", None)
-    for name in ("mobilenetv1_100", "vgg11"):
-        choice = choose_weights(options(backbone=name), "none", None)
-        with pytest.raises(WeightsError, match="drop_path"):
-            load_backbone(choice, 3, seed=1, drop_path=0.1)
+@pytest.mark.parametrize("name", ["mobilenetv1_100", "densenet121"])
+def test_drop_path_wants_residual_branches(options: Options, name: str) -> None:
+    choice = choose_weights(options(backbone=name), "none", None)
+    with pytest.raises(WeightsError, match="drop_path"):
+        load_backbone(choice, 3, seed=1, drop_path=0.1)
 
 
 @pytest.mark.parametrize("name", ["test_vit", "test_resnet"])
@@ -275,8 +274,8 @@ def test_timm_builds_the_same_network_from_the_config(
         again = again.to(memory_format=torch.channels_last)
         assert torch.equal(again(pictures), loaded.model(pictures))
     known = timm.data.resolve_model_data_config(again)
-    assert known["input_size"] == (3, spec.size, spec.size)
-    assert (known["mean"], known["crop_mode"]) == (spec.mean, "squash")
+    assert tuple(known["input_size"]) == (3, spec.size, spec.size)
+    assert (tuple(known["mean"]), known["crop_mode"]) == (spec.mean, "squash")
     # And it is a weights file for a next training, by itself.
     assert load(folder, "resnet50", 2).report.head.endswith("3 classes replaced by 2")
 

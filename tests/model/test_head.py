@@ -83,5 +83,5 @@ def test_a_classifier_without_bias_is_refused() -> None:
 
 
 def test_a_network_without_classifier_is_refused(make_model: Make) -> None:
-    with pytest.raises(WeightsError, match="isn't linear|no classifier"):
+    with pytest.raises(WeightsError, match=r"isn't linear|no classifier"):
         classifier(make_model("test_resnet", 0))

@@ -76,7 +76,7 @@ def test_a_hub_that_never_answers_costs_less_than_five_seconds(hub: Any) -> None
 def test_looking_up_a_name_is_bounded_too(hub: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: threading.Event().wait(30))
     monkeypatch.setattr("finetune.model.hub.ANSWER_WITHIN", 0.5)
-    with pytest.raises(HubUnreachable, match="did not answer in 0.5 seconds"):
+    with pytest.raises(HubUnreachable, match=r"did not answer in 0.5 seconds"):
         fetch(SOURCE)
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from finetune.errors import RecipeError, WeightsError
+from finetune.model.head import classifier
 from finetune.model.levels import Levels, levels_of
 from finetune.model.stages import Stage, stages_of, trained
 
@@ -57,7 +58,9 @@ FAMILIES = [
 def build(name: str) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return timm.create_model(name, pretrained=False, num_classes=3).eval()
+        model = timm.create_model(name, pretrained=False, num_classes=3).eval()
+        nn.init.normal_(classifier(model).weight)
+    return model
 
 
 def outputs(model: nn.Module, stages: Sequence[Stage], size: int) -> dict[str, torch.Tensor]:

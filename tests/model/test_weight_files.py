@@ -102,6 +102,7 @@ def test_a_whole_network_is_refused(tmp_path: Path) -> None:
         read_weights(path)
 
 
+@pytest.mark.filterwarnings("ignore:Validating sparse tensor invariants:UserWarning")
 @pytest.mark.parametrize(
     ("held", "told"),
     [
@@ -121,7 +122,7 @@ def test_other_contents_are_refused(tmp_path: Path, held: Any, told: str) -> Non
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth", ".bin"])
-@pytest.mark.parametrize("cut", [0, 8, 200])
+@pytest.mark.parametrize("cut", [0, 8, -8])
 def test_damaged_files_are_told(tmp_path: Path, suffix: str, cut: int) -> None:
     path = tmp_path / f"weights{suffix}"
     if suffix == ".safetensors":

@@ -81,7 +81,8 @@ def test_epochs_give_way_to_steps() -> None:
     phase = changed("phases.tune.epochs=null", "phases.tune.steps=100").phases[1]
     assert (phase.epochs, phase.steps) == (None, 100)
     assert faults("phases.tune.steps=100") == [
-        "--set phases.tune.steps=100: phases.1: give epochs or steps, one of them"
+        "--set phases.tune.steps=100: phases.1: give epochs or steps, one of them (set the other "
+        "to null)"
     ]
 
 

@@ -1,0 +1,165 @@
+"""The phases of a recipe: what trains, how, and for how long."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from finetune.recipe.sections import AugmentOptions, Fraction, Scalar, Section
+
+PhaseName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,31}$")]
+
+
+class OptimizerOptions(Section):
+    """How weights follow gradients."""
+
+    name: str = Field("adamw", min_length=1, description="adamw, sgd, or any timm optimiser.")
+    lr: Annotated[float, Field(gt=0.0, le=100.0)] = Field(
+        3.0e-4, description="Peak learning rate of the head, as used: never rescaled."
+    )
+    weight_decay: Annotated[float, Field(ge=0.0, le=10.0)] = Field(
+        0.05, description="Pull of the weights to zero; norms and biases are left out."
+    )
+    momentum: Annotated[float, Field(ge=0.0, lt=1.0)] | None = Field(
+        None, description="SGD's momentum (0.9 when not given); other optimisers refuse it."
+    )
+    nesterov: bool = Field(False, description="Nesterov's momentum, with SGD.")
+    args: dict[str, Scalar | list[Scalar]] = Field(
+        default_factory=dict, description="Further arguments of the optimiser by name."
+    )
+
+
+class ScheduleOptions(Section):
+    """The learning rate over a phase, as a factor of its peak: a pure function of the step."""
+
+    name: Literal["constant", "cosine", "one_cycle", "step", "linear"] = Field(
+        "cosine", description="Shape of the rate after the warm-up."
+    )
+    warmup: Fraction = Field(
+        0.0, description="Share of the phase over which the rate rises linearly from near zero."
+    )
+    final: Annotated[float, Field(ge=0.0, le=1.0)] = Field(
+        0.0, description="Factor at the end (cosine, linear, one_cycle)."
+    )
+    milestones: list[Annotated[float, Field(gt=0.0, lt=1.0)]] | None = Field(
+        None, description="step: shares of the phase at which the rate falls."
+    )
+    gamma: Annotated[float, Field(gt=0.0, lt=1.0)] = Field(
+        0.1, description="step: what the rate is multiplied by at each milestone."
+    )
+
+    @model_validator(mode="after")
+    def _milestones_belong_to_step(self) -> ScheduleOptions:
+        if (self.name == "step") != (self.milestones is not None):
+            raise ValueError(
+                "milestones: needed by the step schedule and by no other, e.g. [0.5, 0.75]"
+            )
+        if self.milestones is not None and sorted(set(self.milestones)) != self.milestones:
+            raise ValueError("milestones: must rise")
+        return self
+
+
+class EarlyStoppingOptions(Section):
+    """Stop a phase that no longer gains; its best epoch's weights are restored."""
+
+    monitor: Literal["val_log_loss", "val_accuracy", "val_balanced_accuracy"] = Field(
+        "val_log_loss", description="The validation score that is watched."
+    )
+    patience: Annotated[int, Field(ge=1)] = Field(
+        5, description="Epochs without a gain after which the phase ends."
+    )
+    min_delta: Annotated[float, Field(ge=0.0)] = Field(
+        0.0, description="A gain of no more than this doesn't count."
+    )
+
+
+class SolverPhase(Section):
+    """The head alone, solved as the convex problem that it is: no epochs, no rates."""
+
+    name: PhaseName = Field(description="What logs and tables call this phase.")
+    train: Literal["head"] = Field("head", description="A solver trains the head alone.")
+    solver: Literal["lbfgs"] = Field(
+        "lbfgs",
+        description="Regularised multinomial logistic regression on frozen features, the problem "
+        "that scikit-learn gives to L-BFGS. Its one solution is found by Newton's method here.",
+    )
+    l2: Literal["auto"] | Annotated[float, Field(gt=0.0)] = Field(
+        "auto",
+        description="Strength of the regularisation, relative to the features' mean square. "
+        "auto: by cross-validated log loss over a fixed grid.",
+    )
+    folds: Annotated[int, Field(ge=2, le=20)] = Field(
+        5, description="Folds of that cross-validation."
+    )
+
+
+class GradientPhase(Section):
+    """Some stages, trained by gradient descent for a number of epochs or steps."""
+
+    name: PhaseName = Field(description="What logs and tables call this phase.")
+    train: str = Field(
+        min_length=1,
+        description="head; last_N (the head and the last N stages of any backbone); a stage by "
+        "name, with everything after it; or all.",
+    )
+    epochs: Annotated[int, Field(ge=1, le=100_000)] | None = Field(
+        None, description="Passes over the training images. Give this or steps."
+    )
+    steps: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="Optimiser steps, in place of epochs."
+    )
+    batch_size: Annotated[int, Field(ge=1, le=65_536)] = Field(
+        32, description="Images for one gradient; the last, smaller batch of an epoch is used too."
+    )
+    accumulate: Annotated[int, Field(ge=1, le=4096)] = Field(
+        1, description="Batches summed for one optimiser step: larger batches in the same memory."
+    )
+    optimizer: OptimizerOptions = Field(
+        default_factory=lambda: OptimizerOptions.model_validate({}),
+        description="How weights follow gradients.",
+    )
+    lr_decay: Annotated[float, Field(gt=0.0, le=1.0)] = Field(
+        1.0,
+        description="Each stage's rate as a factor of the rate of the stage after it, from the "
+        "head down; 1: the same rate everywhere.",
+    )
+    lr_schedule: ScheduleOptions = Field(
+        default_factory=lambda: ScheduleOptions.model_validate({}),
+        description="The rate over the phase.",
+    )
+    batch_norm: Literal["train", "frozen", "locked"] = Field(
+        "frozen",
+        description="BatchNorm of stages that train. train: as usual, wants batches of 32 or "
+        "more. frozen: statistics fixed, scale and shift learn. locked: all fixed.",
+    )
+    clip_norm: Annotated[float, Field(gt=0.0)] | None = Field(
+        1.0, description="Largest norm of the gradient; longer ones are shortened. null: none."
+    )
+    label_smoothing: Fraction = Field(
+        0.0,
+        description="Share of each label spread over all classes; helps accuracy, hurts "
+        "raw probabilities.",
+    )
+    early_stopping: EarlyStoppingOptions | None = Field(
+        None, description="null: train to the end and keep the last weights."
+    )
+    augment: AugmentOptions | None = Field(None, description="null: the recipe's own augmentation.")
+
+    @model_validator(mode="after")
+    def _one_length(self) -> GradientPhase:
+        if (self.epochs is None) == (self.steps is None):
+            raise ValueError("give epochs or steps, one of them (set the other to null)")
+        return self
+
+
+def _phase_kind(value: Any) -> str:
+    if isinstance(value, dict):
+        return "solver" if "solver" in value else "gradient"
+    return "solver" if isinstance(value, SolverPhase) else "gradient"
+
+
+Phase = Annotated[
+    Annotated[SolverPhase, Tag("solver")] | Annotated[GradientPhase, Tag("gradient")],
+    Discriminator(_phase_kind),
+]

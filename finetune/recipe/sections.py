@@ -1,0 +1,117 @@
+"""The sections of a recipe that every phase shares: model, data, input, augmentation."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
+Scalar = bool | int | float | str
+
+
+class Section(BaseModel):
+    """A part of a recipe: immutable, and an unknown key in it is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class ModelOptions(Section):
+    """What is adapted."""
+
+    backbone: str = Field(
+        "resnet50.tv_in1k",
+        min_length=1,
+        description="A timm model by name, with its weights' tag after the dot. The default's "
+        "torchvision v1 weights give better frozen features than newer ones.",
+    )
+    pretrained: bool = Field(
+        True,
+        description="Start from pretrained weights. false: random weights, which wants thousands "
+        "of images. --weights on the command line stands over this.",
+    )
+    head: Literal["linear"] = Field(
+        "linear", description="What takes the place of the 1000-way classifier."
+    )
+    dropout: Fraction = Field(
+        0.0, description="Share of the head's inputs dropped in training; 0 for small data."
+    )
+    drop_path: Fraction = Field(
+        0.0,
+        description="Stochastic depth: share of residual branches dropped in stages that train. "
+        "Backbones without residual branches refuse a value above 0.",
+    )
+
+
+class DataOptions(Section):
+    """What is learnt from, and how it is divided."""
+
+    val: Fraction = Field(
+        0.15,
+        description="Share of the images that choices are made on, where DATA brings no such part.",
+    )
+    test: Fraction = Field(
+        0.15, description="Share of the images scored once, where DATA brings no such part."
+    )
+    stratify: bool = Field(True, description="Give every class the same shares.")
+    on_bad_image: Literal["quarantine", "error"] = Field(
+        "quarantine",
+        description="A file that can't be read: set aside by name, or end the run.",
+    )
+    max_pixels: int = Field(
+        89_478_485,
+        ge=1,
+        description="Images of more pixels are not opened (a decompression bomb would fill the "
+        "memory); the default is Pillow's own limit, about 89 megapixels.",
+    )
+    workers: Literal["auto"] | Annotated[int, Field(ge=0, le=64)] = Field(
+        "auto",
+        description="Processes that read and augment images. auto: one a core beyond the first, "
+        "4 at most. No number changes a result.",
+    )
+
+    @model_validator(mode="after")
+    def _leave_something_to_learn_from(self) -> DataOptions:
+        if self.val + self.test >= 0.9:
+            raise ValueError(f"val + test is {self.val + self.test:g}; keep it under 0.9")
+        return self
+
+
+class InputOptions(Section):
+    """How an image becomes the network's input."""
+
+    size: Literal["auto"] | Annotated[int, Field(ge=16, le=2048)] = Field(
+        "auto",
+        description="Side of the square input in pixels. auto: what the weights were trained "
+        "for. Half the size takes a quarter of the time.",
+    )
+    fit: Literal["crop", "squash", "letterbox"] = Field(
+        "crop",
+        description="How a picture fits the square: cut its longer side (crop), change its "
+        "shape (squash), or add bars (letterbox: nothing is lost, details get smaller).",
+    )
+
+
+class TransformOptions(Section):
+    """One registered albumentations transform with its arguments."""
+
+    name: str = Field(min_length=1, description="Name of a registered transform.")
+    p: Annotated[float, Field(ge=0.0, le=1.0)] = Field(
+        0.5, description="Chance that it is applied to an image."
+    )
+    args: dict[str, Scalar | list[Scalar] | list[list[Scalar]] | None] = Field(
+        default_factory=dict, description="The transform's own arguments."
+    )
+
+
+class AugmentOptions(Section):
+    """How training images are varied; validation and test images never are."""
+
+    policy: Literal["none", "light", "medium", "heavy"] = Field(
+        "light",
+        description="none: as in validation. light: random crop and mirror. medium: colour and "
+        "small rotations too. heavy: more of both, blur and erased patches; for long training.",
+    )
+    transforms: list[TransformOptions] | None = Field(
+        None, max_length=32, description="An explicit list, in order, in place of the policy."
+    )
