@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from finetune.console import Reporter, automatic
 from finetune.data.input_spec import InputSpec
 from finetune.data.manifest import Manifest, read_manifest
-from finetune.data.reading import read_data
+from finetune.data.reading import check_exists, read_data
 from finetune.data.rereading import read_labelled, verify_unchanged
 from finetune.deploy.bundle import Classifier, load_bundle, save_bundle
 from finetune.deploy.prediction import classify
@@ -25,7 +25,7 @@ from finetune.model.backbone import Loaded, input_spec, load_backbone, local_dir
 from finetune.model.device import pick_device
 from finetune.model.precision import native_bfloat16
 from finetune.model.pretrained import Choice
-from finetune.model.weights import choose_weights
+from finetune.model.weights import choose_weights, fetch_weights
 from finetune.recipe.loading import load_recipe, resolve
 from finetune.recipe.overrides import sets
 from finetune.recipe.schema import EvaluateOptions, Recipe
@@ -131,6 +131,8 @@ def plan(
     asked = _absolute(weights)
     override = chosen.model.backbone if sets(overrides, "model.backbone") else None
     choice = choose_weights(chosen.model, asked, override)
+    check_exists(Path(data))
+    fetch_weights(choice)  # first: a hub that doesn't answer must not cost a look at every image
     manifest = read_data(Path(data), chosen.data, chosen.seed, reporter)
     check_validation(chosen, len(manifest.part("val")))
     loaded = _load(choice, len(manifest.classes), chosen)

@@ -53,8 +53,7 @@ def list_data(data: Path) -> Listing:
     Raises:
         DataError: It does not exist, or is none of the forms.
     """
-    if not data.exists():
-        raise _missing(data)
+    check_exists(data)
     if data.is_dir() and is_run(data):
         mend = "Name the folder with the images."
         raise DataError("is a run directory", where=printable_path(data), mend=mend)
@@ -67,7 +66,14 @@ def list_data(data: Path) -> Listing:
     raise DataError(f"is {kind}", where=printable_path(data), mend=mend)
 
 
-def _missing(data: Path) -> DataError:
+def check_exists(data: Path) -> None:
+    """See to it that there is something at DATA.
+
+    Raises:
+        DataError: There isn't; what lies beside it is told.
+    """
+    if data.exists():
+        return
     beside = sorted(p.name for p in data.parent.iterdir()) if data.parent.is_dir() else []
     close = get_close_matches(data.name, beside, n=3)
     if close:
@@ -76,7 +82,7 @@ def _missing(data: Path) -> DataError:
         mend = f"The folder that it should lie in holds {listed(beside, 5) or 'nothing'}."
     else:
         mend = "The folder that it should lie in does not exist either."
-    return DataError("there is no such file or folder", where=printable_path(data), mend=mend)
+    raise DataError("there is no such file or folder", where=printable_path(data), mend=mend)
 
 
 def _listed(data: Path, reporter: Reporter) -> Listing:
