@@ -17,7 +17,7 @@ from finetune.data.rereading import read_labelled, verify_unchanged
 from finetune.deploy.bundle import Classifier, load_bundle, save_bundle
 from finetune.deploy.prediction import classify
 from finetune.deploy.result import Run, predict_files
-from finetune.deploy.scoring import predictions_for, score, unreadable
+from finetune.deploy.scoring import predictions_for, score, score_read, unreadable
 from finetune.deploy.table import to_frame, write_predictions
 from finetune.environment import describe_machine
 from finetune.errors import RunError
@@ -235,8 +235,10 @@ def evaluate(
     logits, errors = classify(
         classifier, [manifest.file(item) for item in items], reporter, pick_device()
     )
-    metrics = score(classifier, logits, manifest.labels(items), split, EvaluateOptions(), 1)
+    labels = manifest.labels(items)
+    metrics = score_read(classifier, logits, labels, errors, split, EvaluateOptions(), 1)
     rows = predictions_for(items, logits, classifier.temperature, errors)
+    rows += unreadable(manifest, {"test"} if split == "test" else {item.split for item in items})
     directory = RunDirectory(target)
     write_predictions(directory.predictions, rows, classifier.classes)
     directory.write_json(directory.metrics, metrics)
@@ -363,11 +365,13 @@ def _score_saved(
         shipped, files, setting.reporter, setting.device, setting.workers, "scoring"
     )
     rows = predictions_for(validation, trained.validation, shipped.temperature)
-    rows += predictions_for(test, logits, shipped.temperature, errors) + unreadable(manifest)
+    rows += predictions_for(test, logits, shipped.temperature, errors) + unreadable(
+        manifest, ("val", "test")
+    )
     write_predictions(run.predictions, rows, shipped.classes)
     if test:
         labels = setting.labels(test)
-        return score(shipped, logits, labels, "test", recipe.evaluate, recipe.seed)
+        return score_read(shipped, logits, labels, errors, "test", recipe.evaluate, recipe.seed)
     setting.reporter.warn(
         "There is no test part: the scores are those of the validation part, on which choices were "
         "made, and flatter the model."

@@ -92,7 +92,9 @@ class Console:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(title=_safe(title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+        table = Table(
+            title=Text(_safe(title)), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
+        )
         for column, name in enumerate(header):
             numeric = bool(rows) and all(_is_numeric(row[column]) for row in rows)
             table.add_column(Text(_safe(name)), justify="right" if numeric else "left")

@@ -161,12 +161,17 @@ def test_evaluate_scores_other_images(
     run: finetune.Run, photos: Callable[..., Path], tmp_path: Path
 ) -> None:
     data = photos({"red": 5, "blue": 5}, noise=30)
+    (data / "red" / "broken.png").write_bytes(b"no image")
     metrics = finetune.evaluate(run.path, data, tmp_path / "scores", reporter=Silent())
     assert metrics["n"] == 10
     assert metrics["split"] == "all"
     assert metrics["per_class"]["green"]["recall"]["value"] is None
     saved = json.loads((tmp_path / "scores" / "metrics.json").read_text(encoding="utf-8"))
     assert saved == metrics
+    with (tmp_path / "scores" / "predictions.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 11
+    assert [row["path"] for row in rows if row["error"]] == ["red/broken.png"]
     with pytest.raises(RunError, match="not empty"):
         finetune.evaluate(run.path, data, tmp_path / "scores", reporter=Silent())
 

@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from finetune.data.input_spec import InputSpec
-from finetune.errors import RunError
+from finetune.errors import RunError, WeightsError
 from finetune.files import write_json
 from finetune.model.building import Blueprint
 from finetune.model.metadata import read_description
@@ -99,8 +99,11 @@ def load_bundle(path: Path) -> Classifier:
         settings = json.loads((folder / "preprocessing.json").read_text(encoding="utf-8"))
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         return _classifier(folder, settings, config)
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, WeightsError) as error:
+        told = (
+            error.found if isinstance(error, WeightsError) else f"{type(error).__name__}: {error}"
+        )
+        reason = " ".join(told.split())[:400]
         raise RunError(
             f"the model in it can't be loaded: {reason}",
             where=str(folder),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,20 @@ from finetune.recipe.schema import EvaluateOptions
 
 _CALIBRATED = ("log_loss", "brier", "ece")
 """The scores that a temperature is there to change."""
+
+
+def score_read(
+    classifier: Classifier,
+    logits: np.ndarray,
+    labels: np.ndarray,
+    errors: Sequence[str],
+    split: str,
+    options: EvaluateOptions,
+    seed: int,
+) -> dict[str, Any]:
+    """As `score`, of the images that could be read: ``errors`` ``[N]`` is ``""`` for them."""
+    read = np.array([not error for error in errors], dtype=bool)
+    return score(classifier, logits[read], labels[read], split, options, seed)
 
 
 def score(
@@ -64,10 +78,10 @@ def predictions_for(
     ]
 
 
-def unreadable(manifest: Manifest) -> list[Prediction]:
-    """Rows for files of the validation and test parts that were set aside."""
+def unreadable(manifest: Manifest, splits: Collection[str]) -> list[Prediction]:
+    """Rows for the files of the parts ``splits`` that were set aside."""
     return [
         Prediction(path=item.path, split=item.split, label=item.label, error=item.reason)
         for item in manifest.items
-        if item.status == "bad" and item.split in ("val", "test")
+        if item.status == "bad" and item.split in splits
     ]

@@ -31,11 +31,11 @@ def test_train_predict_and_evaluate(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    data, model = photos({"red": 12, "green[/]": 12}, noise=10), tmp_path / "run"
+    data, model = photos({"red": 12, "green[b]": 12}, noise=10), tmp_path / "run"
     train = ["train", str(data), "-r", "linear_probe", "-w", "none", "-o", str(model)]
     assert run(monkeypatch, *train, *settings()) == 0
     shown = capsys.readouterr()
-    assert "green[/]" in shown.out
+    assert "green[b]" in shown.out
     assert f"finetune predict {model}" in shown.out
     assert "accuracy of guessing" in shown.out
     assert "frozen" in shown.err
