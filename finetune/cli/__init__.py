@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 
@@ -12,6 +13,9 @@ def main() -> None:
     """
     from finetune.errors import FinetuneError
 
+    # Before torch is loaded: threads that spin while they wait take the cores from those that work;
+    # on two cores with a busy neighbour a small network trained 3.7 times faster without.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         from finetune.cli.app import app
 

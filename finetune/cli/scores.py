@@ -55,7 +55,8 @@ def show_scores(console: Console, metrics: Mapping[str, Any]) -> None:
 
 def _score_table(metrics: Mapping[str, Any]) -> Table:
     percent = f"{metrics['confidence']:.0%} interval"
-    images = plural(metrics["n"], f"{metrics['split']} image")
+    kind = "labelled" if metrics["split"] == "all" else metrics["split"]
+    images = plural(metrics["n"], f"{kind} image")
     table = _table(f"Scores on {images}, {len(metrics['classes'])} classes")
     table.add_column("score")
     table.add_column("value", justify="right")

@@ -11,7 +11,7 @@ from finetune.errors import WeightsError
 
 _MEND = (
     "Take a backbone with one linear classifier: the ResNet, RegNet, EfficientNet, MobileNet, "
-    "ConvNeXt, ViT and Swin families have one (`finetune backbones` lists all names)."
+    "ConvNeXt, ViT and Swin families have one."
 )
 
 

@@ -83,5 +83,5 @@ def _unknown(name: str, architecture: str, where: str) -> RecipeError:
     return RecipeError(
         f"timm has no backbone called {name!r}",
         where=where,
-        mend=f"{mend}`finetune backbones PATTERN` lists them.",
+        mend=f"{mend}`timm.list_models()` lists them in Python.",
     )

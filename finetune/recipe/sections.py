@@ -66,7 +66,7 @@ class DataOptions(Section):
     )
     workers: Literal["auto"] | Annotated[int, Field(ge=0, le=64)] = Field(
         "auto",
-        description="Processes that read and augment images. auto: one a core beyond the first, "
+        description="Processes that read and augment images. auto: one a core beyond the second, "
         "4 at most. No number changes a result.",
     )
 

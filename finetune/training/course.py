@@ -33,14 +33,12 @@ class Trained:
     Attributes:
         model: The classifier.
         temperature: What its logits are divided by; 1 if it isn't calibrated.
-        calibrated_on: What the temperature was fitted on, for a person.
         validation: Logits of the validation images from weights that had not seen them, ``[V, C]``.
         phases: The contents of ``phases.json``.
     """
 
     model: nn.Module
     temperature: float
-    calibrated_on: str
     validation: np.ndarray
     phases: dict[str, Any]
 
@@ -68,9 +66,9 @@ def run_course(setting: Setting) -> Trained:
     return Trained(
         model=model,
         temperature=temperature,
-        calibrated_on=source if len(labels) else "nothing",
         validation=kept.judged,
-        phases=_audit(setting, results, kept, verdict, refitted),
+        phases=_audit(setting, results, kept, verdict, refitted)
+        | {"temperature": temperature, "calibrated_on": source if len(labels) else "nothing"},
     )
 
 
@@ -142,7 +140,7 @@ def _audit(
 ) -> dict[str, Any]:
     records = []
     for position, phase in enumerate(setting.recipe.phases):
-        reason = verdict.choice.reasons[position] if verdict else "the last phase"
+        reason = verdict.choice.reasons[position] if verdict else _unjudged(setting, position)
         record = (
             results[position].record
             if position < len(results)
@@ -160,6 +158,13 @@ def _audit(
         "refitted": refitted,
         "phases": records,
     }
+
+
+def _unjudged(setting: Setting, position: int) -> str:
+    if len(setting.recipe.phases) == 1:
+        return "the only phase"
+    last = position == len(setting.recipe.phases) - 1
+    return "the last phase, as the recipe says" if last else "not the last phase"
 
 
 def _judged_on(verdict: Verdict) -> str:

@@ -220,6 +220,9 @@ def _quiet() -> Iterator[None]:
 _NOTICING = ("lightning.pytorch", "lightning.pytorch.utilities.rank_zero", "lightning.fabric")
 
 
+_STOPPING = (signal.SIGINT, signal.SIGTERM)
+
+
 class _Interrupted(BaseException):
     """Ctrl-C inside a fit. Lightning answers a KeyboardInterrupt by ending the process."""
 
@@ -229,13 +232,15 @@ def _interruptible() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    previous = signal.signal(signal.SIGINT, _interrupt)
+    # Left to itself, Lightning takes SIGTERM for a good end: exit status 0 in mid-training.
+    previous = {number: signal.signal(number, _interrupt) for number in _STOPPING}
     try:
         yield
     except _Interrupted:
         raise KeyboardInterrupt from None
     finally:
-        signal.signal(signal.SIGINT, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

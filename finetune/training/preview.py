@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 
-from finetune.console import Reporter
 from finetune.recipe.schema import GradientPhase, SolverPhase
 from finetune.text import duration
 from finetune.training.estimate import Estimate
 from finetune.training.freeze import FreezePlan, StageRow, freeze_table
 from finetune.training.optimisers import stage_rates
 from finetune.training.setting import Setting
+
+_SMALL = 160
 
 LONG = 600.0
 """Seconds above which a quicker recipe is named."""
@@ -64,13 +65,18 @@ def _show_time(setting: Setting, expected: Estimate) -> None:
     ]
     told = ", ".join(f"{name} {duration(seconds)}" for name, seconds in parts if seconds >= 1)
     setting.reporter.say(f"About {duration(expected.total)} on {setting.device} ({told}).")
-    if expected.total > LONG and expected.quicker < expected.total / 2:
-        tell_quicker(setting.reporter, expected)
+    if expected.total > LONG:
+        _tell_quicker(setting, expected)
 
 
-def tell_quicker(reporter: Reporter, expected: Estimate) -> None:
-    """Name the recipe that takes less time."""
-    reporter.say(
-        f"Quicker: --recipe linear_probe takes about {duration(expected.quicker)}; "
-        "--set input.size=160 halves the time of any recipe at 224."
-    )
+def _tell_quicker(setting: Setting, expected: Estimate) -> None:
+    """Name the recipe, and the size, that take less time."""
+    if setting.recipe.model.pretrained and expected.quicker < expected.total / 2:
+        setting.reporter.say(
+            f"Quicker: --recipe linear_probe takes about {duration(expected.quicker)}."
+        )
+    if setting.spec.size > _SMALL:
+        share = (_SMALL / setting.spec.size) ** 2
+        setting.reporter.say(
+            f"Quicker: --set input.size={_SMALL} takes about {share:.0%} of the time."
+        )

@@ -46,7 +46,7 @@ def test_train_predict_and_evaluate(
     assert len(out.read_text(encoding="utf-8").splitlines()) == 25
     scores = tmp_path / "scores"
     assert run(monkeypatch, "evaluate", str(model), str(data), "--out", str(scores)) == 0
-    assert "24 all images" in capsys.readouterr().out
+    assert "24 labelled images" in capsys.readouterr().out
     assert (scores / "metrics.json").is_file()
 
 

@@ -192,7 +192,7 @@ def test_a_million_paths_travel_light(manifest):
 
 def test_the_number_of_workers(monkeypatch):
     assert worker_count(7) == 7
-    for cores, workers in ((1, 0), (2, 1), (5, 4), (64, 4)):
+    for cores, workers in ((1, 0), (2, 0), (3, 1), (6, 4), (64, 4)):
         monkeypatch.setattr(loading, "cores", lambda cores=cores: cores)
         assert worker_count("auto") == workers
 

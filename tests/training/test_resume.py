@@ -22,10 +22,11 @@ OVERRIDES = [
 
 
 class Interrupting(Silent):
-    """Presses Ctrl-C once so many images have been trained on."""
+    """Presses Ctrl-C, or sends another signal, once so many images have been trained on."""
 
-    def __init__(self, after: int) -> None:
+    def __init__(self, after: int, number: int = signal.SIGINT) -> None:
         self.left = after
+        self.number = number
 
     @contextmanager
     def task(self, title: str, total: int, unit: str) -> Iterator[Task]:
@@ -42,7 +43,7 @@ class InterruptingTask:
             self.reporter.left -= count
             if self.reporter.left < 0:
                 self.reporter.left = 10**9
-                signal.raise_signal(signal.SIGINT)
+                signal.raise_signal(self.reporter.number)
 
 
 @pytest.fixture
@@ -75,8 +76,9 @@ def outcome(run: Path) -> dict[str, bytes]:
 def test_a_resumed_run_ends_as_an_uninterrupted_one(
     data: Path, tmp_path: Path, whole: finetune.Run, after: int
 ) -> None:
+    number = signal.SIGTERM if after == 60 else signal.SIGINT
     with pytest.raises(KeyboardInterrupt):
-        train(data, tmp_path / "broken", Interrupting(after))
+        train(data, tmp_path / "broken", Interrupting(after, number))
     assert not (tmp_path / "broken" / "metrics.json").exists()
     resumed = finetune.resume(tmp_path / "broken", reporter=Silent())
     assert outcome(resumed.path) == outcome(whole.path)
