@@ -1,6 +1,7 @@
 """Accuracy and wall time of the recipes beside two plain ways, on the same images and weights.
 
-    python benchmarks/accuracy.py DATASETS WEIGHTS [--sets NAME...] [--ways NAME...] [--seed 1]
+    python benchmarks/accuracy.py DATASETS WEIGHTS [--sets NAME...] [--ways NAME...]
+        [--seed 1] [--again]
 
 DATASETS is a folder of data sets in the forms that `finetune train` takes; WEIGHTS is a weights
 file that names its network. For each data set every way learns from the same training and
@@ -11,7 +12,8 @@ validation images and is scored once on the same test images:
 - `tutorial`: the PyTorch transfer-learning tutorial's loop: all layers, SGD 1e-3 with momentum 0.9,
   batches of 4, a tenth of the rate after 7 of 10 epochs, the best epoch on the validation images.
 
-What was measured is kept in `results/accuracy-SEED.json`; ways that are there are not run again.
+What was measured is kept in `results/accuracy-SEED.json`; ways that are there are not run again
+unless `--again` is given.
 The table is written to `results/accuracy.md`, over all seeds that were measured.
 """
 
@@ -164,7 +166,7 @@ def _tutorial_loop(bench: Bench, model: nn.Module, spec: InputSpec) -> dict[str,
     loader = DataLoader(
         TutorialImages(bench.manifest, learn, varied), batch_size=4, shuffle=True, num_workers=2
     )
-    nn.init.normal_(model.get_classifier().weight, std=0.01)
+    model.get_classifier().reset_parameters()  # the tutorial's new nn.Linear
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)
     schedule = torch.optim.lr_scheduler.StepLR(optimizer, step_size=7, gamma=0.1)
     best_accuracy, best = -1.0, copy.deepcopy(model.state_dict())
@@ -287,10 +289,12 @@ def main() -> None:
     parser.add_argument("--sets", nargs="*")
     parser.add_argument("--ways", nargs="*", default=[*PLAIN, *RECIPES])
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--again", action="store_true")
     options = parser.parse_args()
     RESULTS.mkdir(exist_ok=True)
     names = options.sets or sorted(p.name for p in options.datasets.iterdir() if p.is_dir())
-    done = {(row.data, row.way, row.seed) for row in read_results()}
+    rows = [] if options.again else read_results()
+    done = {(row.data, row.way, row.seed) for row in rows}
     data_options = load_recipe(DEFAULT).data
     for name in names:
         manifest = read_data(options.datasets / name, data_options, options.seed, Silent())

@@ -1,0 +1,66 @@
+"""A trained network made into a classifier on disk, and scored as it lies there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from finetune.api.planning import Plan
+from finetune.deploy.bundle import Classifier, load_bundle, save_bundle
+from finetune.deploy.prediction import classify
+from finetune.deploy.scoring import predictions_for, score, score_read, unreadable
+from finetune.deploy.table import write_predictions
+from finetune.model.backbone import local_dir_config
+from finetune.run import RunDirectory
+from finetune.training.course import Trained
+from finetune.training.setting import Setting
+
+
+def finish(run: RunDirectory, planned: Plan, setting: Setting, trained: Trained) -> None:
+    """Save the classifier, load what was saved, score it, and write all down."""
+    run.write_json(run.phases, trained.phases)
+    save_bundle(run.model, _classifier(planned, setting, trained))
+    run.write_json(run.metrics, _score_saved(run, planned, setting, trained))
+
+
+def _classifier(planned: Plan, setting: Setting, trained: Trained) -> Classifier:
+    labels = setting.labels(planned.manifest.part("train"))
+    classes = planned.manifest.classes
+    majority = classes[int(np.bincount(labels).argmax())]
+    return Classifier(
+        model=trained.model,
+        spec=planned.spec,
+        classes=classes,
+        temperature=trained.temperature,
+        majority=majority,
+        max_pixels=planned.recipe.data.max_pixels,
+        config=local_dir_config(planned.loaded, len(classes), planned.spec, classes),
+    )
+
+
+def _score_saved(
+    run: RunDirectory, planned: Plan, setting: Setting, trained: Trained
+) -> dict[str, Any]:
+    """Score the classifier as it lies on disk on the test part, or on validation without one."""
+    manifest, recipe = planned.manifest, planned.recipe
+    shipped = load_bundle(run.model)
+    validation, test = manifest.part("val"), manifest.part("test")
+    files = [manifest.file(item) for item in test]
+    logits, errors = classify(
+        shipped, files, setting.reporter, setting.device, setting.workers, "scoring"
+    )
+    rows = predictions_for(validation, trained.validation, shipped.temperature)
+    rows += predictions_for(test, logits, shipped.temperature, errors) + unreadable(
+        manifest, ("val", "test")
+    )
+    write_predictions(run.predictions, rows, shipped.classes)
+    if test:
+        labels = setting.labels(test)
+        return score_read(shipped, logits, labels, errors, "test", recipe.evaluate, recipe.seed)
+    setting.reporter.warn(
+        "There is no test part: the scores are those of the validation part, on which choices were "
+        "made, and flatter the model."
+    )
+    labels = setting.labels(validation)
+    return score(shipped, trained.validation, labels, "val", recipe.evaluate, recipe.seed)

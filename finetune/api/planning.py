@@ -1,0 +1,145 @@
+"""What is judged, read and loaded before a training begins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from os import PathLike, fspath
+from pathlib import Path
+
+from finetune.console import Reporter, automatic
+from finetune.data.input_spec import InputSpec
+from finetune.data.manifest import Manifest
+from finetune.data.reading import check_exists, read_data
+from finetune.model.backbone import Loaded, input_spec, load_backbone
+from finetune.model.device import pick_device
+from finetune.model.precision import native_bfloat16
+from finetune.model.pretrained import Choice
+from finetune.model.weights import choose_weights, fetch_weights
+from finetune.recipe.loading import resolve
+from finetune.recipe.overrides import sets
+from finetune.recipe.schema import Recipe
+from finetune.run import RunDirectory
+from finetune.training.binding import (
+    check_names,
+    check_processes,
+    check_stages,
+    check_validation,
+    pick_precision,
+)
+from finetune.training.estimate import estimate
+from finetune.training.log import Log
+from finetune.training.preview import show_plan
+from finetune.training.setting import Setting
+
+PathName = str | PathLike[str]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A training that has been judged possible and not yet begun.
+
+    Attributes:
+        recipe: The recipe, resolved: the backbone, size and precision that will be used.
+        manifest: What is learnt from.
+        loaded: The pretrained network with its new head, and where it came from.
+        spec: How a picture becomes its input.
+        weights: What was asked for as weights: a file's absolute path, ``none``, or None.
+    """
+
+    recipe: Recipe
+    manifest: Manifest
+    loaded: Loaded
+    spec: InputSpec
+    weights: str | None
+
+
+def plan(
+    data: PathName,
+    recipe: PathName | Recipe = "lp_ft",
+    *,
+    overrides: Sequence[str] = (),
+    weights: PathName | None = None,
+    reporter: Reporter | None = None,
+    show: bool = False,
+) -> Plan:
+    """Judge a training, read and divide its data and load its weights; train nothing.
+
+    The arguments are `train`'s; ``show`` shows the freeze table and the time it would take.
+
+    Raises:
+        FinetuneError: The training can't be done as asked.
+    """
+    reporter = reporter or automatic()
+    chosen = resolve(recipe, overrides)
+    check_processes()
+    check_names(chosen)
+    asked = _absolute(weights)
+    override = chosen.model.backbone if sets(overrides, "model.backbone") else None
+    choice = choose_weights(chosen.model, asked, override)
+    check_exists(Path(data))
+    fetch_weights(choice)  # first: a hub that doesn't answer must not cost a look at every image
+    manifest = read_data(Path(data), chosen.data, chosen.seed, reporter)
+    check_validation(chosen, len(manifest.part("val")))
+    loaded = load(choice, len(manifest.classes), chosen)
+    for line in loaded.report.lines():
+        reporter.say(line)
+    check_stages(chosen, loaded.model)
+    spec = input_spec(loaded, chosen.input)
+    planned = Plan(_resolved(chosen, loaded, spec), manifest, loaded, spec, asked)
+    if show:
+        setting = setting_of(planned, None, reporter)
+        show_plan(setting, estimate(setting))
+    return planned
+
+
+def load(choice: Choice, classes: int, recipe: Recipe) -> Loaded:
+    """The network of ``choice`` with the head and the sizes that ``recipe`` asks for."""
+    return load_backbone(
+        choice,
+        classes,
+        seed=recipe.seed,
+        dropout=recipe.model.dropout,
+        drop_path=recipe.model.drop_path,
+        size=None if recipe.input.size == "auto" else recipe.input.size,
+    )
+
+
+def setting_of(planned: Plan, run: RunDirectory | None, reporter: Reporter) -> Setting:
+    """What a training works with; without a ``run`` nothing is written."""
+    folder = run or RunDirectory(Path())
+    return Setting(
+        recipe=planned.recipe,
+        manifest=planned.manifest,
+        spec=planned.spec,
+        pristine=planned.loaded.model,
+        device=pick_device(),
+        precision=planned.recipe.precision,
+        checkpoints=folder.checkpoints,
+        log=Log(folder.log, folder.tensorboard),
+        reporter=reporter,
+    )
+
+
+def _absolute(weights: PathName | None) -> str | None:
+    if weights is None or fspath(weights) == "none":
+        return None if weights is None else "none"
+    return str(Path(weights).absolute())
+
+
+def _resolved(recipe: Recipe, loaded: Loaded, spec: InputSpec) -> Recipe:
+    """The recipe with what ``auto`` came to, so that it repeats the run elsewhere."""
+    device = pick_device()
+    precision = pick_precision(recipe.precision, device, native_bfloat16(device))
+    return recipe.model_copy(
+        update={
+            "model": recipe.model.model_copy(
+                update={
+                    "backbone": loaded.report.architecture,
+                    "pretrained": loaded.report.pretrained,
+                }
+            ),
+            "input": recipe.input.model_copy(update={"size": spec.size}),
+            "precision": precision,
+        }
+    )

@@ -1,0 +1,130 @@
+"""Train, and go on with a training that was interrupted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from finetune.api.finishing import finish
+from finetune.api.planning import PathName, Plan, load, plan, setting_of
+from finetune.console import Reporter, automatic
+from finetune.data.manifest import read_manifest
+from finetune.data.rereading import verify_unchanged
+from finetune.deploy.result import Run
+from finetune.environment import describe_machine
+from finetune.errors import RunError
+from finetune.model.backbone import Loaded, input_spec
+from finetune.model.weights import choose_weights
+from finetune.recipe.loading import load_recipe, resolve
+from finetune.recipe.schema import Recipe
+from finetune.recipe.writing import dump
+from finetune.run import RunDirectory, check_run_place, create_run, default_run_path
+from finetune.training.checkpoints import clear
+from finetune.training.course import run_course
+from finetune.training.estimate import estimate
+from finetune.training.preview import show_plan
+from finetune.training.setting import Setting
+
+
+def train(
+    data: PathName,
+    recipe: PathName | Recipe = "lp_ft",
+    *,
+    overrides: Sequence[str] = (),
+    weights: PathName | None = None,
+    out: PathName | None = None,
+    reporter: Reporter | None = None,
+) -> Run:
+    """Learn to tell the classes of ``data`` apart.
+
+    Args:
+        data: A folder of class folders, a folder with ``train/`` beside other splits, or a CSV or
+            Parquet file with the columns ``path`` and ``label``. Nothing in it is written to.
+        recipe: A name of the catalogue, a YAML file, or a `Recipe`.
+        overrides: ``KEY=VALUE`` each, as after ``--set`` on the command line.
+        weights: A weights file, ``"none"``, or None: the backbone's own from the hub.
+        out: Where the run directory is made; ``runs/<data>-<recipe>-<n>`` by default.
+        reporter: Who is told; progress in a notebook or on a terminal by default.
+
+    Raises:
+        FinetuneError: Something that the caller can mend, told before work starts where possible.
+    """
+    reporter = reporter or automatic()
+    chosen = resolve(recipe, overrides)
+    place = Path(out) if out else default_run_path(Path(data), chosen.name, Path.cwd())
+    check_run_place(place, Path(data))
+    planned = plan(data, recipe, overrides=overrides, weights=weights, reporter=reporter)
+    run = RunDirectory(place)
+    setting = setting_of(planned, run, reporter)
+    show_plan(setting, estimate(setting))
+    create_run(place, Path(data))
+    _write_beginning(run, planned, setting)
+    return _complete(run, planned, setting)
+
+
+def resume(run: PathName, data: PathName | None = None, *, reporter: Reporter | None = None) -> Run:
+    """Go on with a training that was interrupted, from the last epoch that it finished.
+
+    Args:
+        run: Its run directory.
+        data: Where DATA lies now, if it has been moved.
+        reporter: Who is told; progress in a notebook or on a terminal by default.
+
+    Raises:
+        RunError: There is no such run, or data, weights or precision are not what they were.
+        FinetuneError: What `train` raises.
+    """
+    reporter = reporter or automatic()
+    directory = RunDirectory(Path(run))
+    environment = directory.read_json(directory.environment)
+    if directory.complete:
+        reporter.say(f"{run} is complete; there is nothing to go on with.")
+        return Run(directory)
+    root = Path(data) if data else Path(environment["data"]["root"])
+    recipe = load_recipe(directory.recipe)
+    manifest = read_manifest(directory.data, root)
+    verify_unchanged(manifest, recipe.data.max_pixels, reporter)
+    choice = choose_weights(recipe.model, environment["weights"]["asked"], None)
+    loaded = load(choice, len(manifest.classes), recipe)
+    _check_same_weights(directory, environment, loaded)
+    spec = input_spec(loaded, recipe.input)
+    planned = Plan(recipe, manifest, loaded, spec, environment["weights"]["asked"])
+    return _complete(directory, planned, setting_of(planned, directory, reporter))
+
+
+def _write_beginning(run: RunDirectory, planned: Plan, setting: Setting) -> None:
+    """What a resumed run starts from; ``environment.json`` last, as the sign that all is there."""
+    planned.manifest.write_csv(run.data)
+    run.write_text(run.recipe, dump(planned.recipe))
+    environment = describe_machine() | {
+        "device": str(setting.device),
+        "data": {
+            "root": str(planned.manifest.root.absolute()),
+            "digest": planned.manifest.digest(),
+        },
+        "weights": {"asked": planned.weights} | planned.loaded.report.to_dict(),
+    }
+    run.write_json(run.environment, environment)
+
+
+def _complete(run: RunDirectory, planned: Plan, setting: Setting) -> Run:
+    with closing(setting.log):
+        trained = run_course(setting)
+    finish(run, planned, setting, trained)
+    clear(run.checkpoints)
+    return Run(run)
+
+
+def _check_same_weights(
+    directory: RunDirectory, environment: dict[str, Any], loaded: Loaded
+) -> None:
+    was, now = environment["weights"]["digest"], loaded.report.digest
+    if was != now:
+        raise RunError(
+            f"its weights were {environment['weights']['source']} with digest {was[:12]}; now "
+            f"they have {now[:12]}",
+            where=str(directory.path),
+            mend="Put the same weights back, or start a new run.",
+        )

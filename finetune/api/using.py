@@ -1,0 +1,108 @@
+"""Using what was trained: predict, evaluate, load."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike, fspath
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from finetune.api.planning import PathName
+from finetune.console import Reporter, automatic
+from finetune.data.rereading import read_labelled
+from finetune.deploy.bundle import load_bundle
+from finetune.deploy.prediction import classify
+from finetune.deploy.result import Run, predict_files
+from finetune.deploy.scoring import predictions_for, score_read, unreadable
+from finetune.deploy.table import to_frame, write_predictions
+from finetune.errors import RunError
+from finetune.model.device import pick_device
+from finetune.recipe.schema import EvaluateOptions
+from finetune.run import RunDirectory, check_run_place
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def predict(
+    model: PathName,
+    inputs: PathName | Sequence[PathName],
+    *,
+    out: PathName | None = None,
+    reporter: Reporter | None = None,
+) -> pd.DataFrame:
+    """Classify images.
+
+    Args:
+        model: A run directory, or the folder ``model`` of one.
+        inputs: Images, folders of images, or globs.
+        out: A CSV file to write besides; it must not exist.
+        reporter: Who is told.
+
+    Returns:
+        A row for each image: ``path``, ``predicted``, ``confidence``, ``error`` where it can't be
+        read, and ``p:<class>`` for each class.
+
+    Raises:
+        RunError: There is no model in ``model``, or ``out`` exists.
+        DataError: An input names no image.
+    """
+    if out is not None:
+        _refuse_existing(Path(out))
+    classifier = load_bundle(Path(model))
+    names = [inputs] if isinstance(inputs, (str, PathLike)) else inputs
+    predictions = predict_files(classifier, [fspath(name) for name in names], reporter)
+    if out is not None:
+        write_predictions(Path(out), predictions, classifier.classes)
+    return to_frame(predictions, classifier.classes)
+
+
+def evaluate(
+    model: PathName, data: PathName, out: PathName, *, reporter: Reporter | None = None
+) -> dict[str, Any]:
+    """Score a classifier on labelled images that it has not learnt from.
+
+    DATA may have fewer classes than the model; its test part is scored where it has one, all of it
+    otherwise. ``predictions.csv`` and ``metrics.json`` are written to ``out``.
+
+    Returns:
+        The contents of ``metrics.json``.
+
+    Raises:
+        RunError: There is no model, or ``out`` is not empty.
+        DataError: DATA can't be read or has classes that the model doesn't know.
+    """
+    reporter = reporter or automatic()
+    target = Path(out)
+    check_run_place(target, Path(data))
+    classifier = load_bundle(Path(model))
+    manifest = read_labelled(Path(data), classifier.classes, classifier.max_pixels, reporter)
+    split = "test" if manifest.part("test") else "all"
+    items = manifest.part("test") or tuple(i for i in manifest.items if i.status == "ok")
+    logits, errors = classify(
+        classifier, [manifest.file(item) for item in items], reporter, pick_device()
+    )
+    labels = manifest.labels(items)
+    metrics = score_read(classifier, logits, labels, errors, split, EvaluateOptions(), 1)
+    rows = predictions_for(items, logits, classifier.temperature, errors)
+    rows += unreadable(manifest, {"test"} if split == "test" else {item.split for item in items})
+    directory = RunDirectory(target)
+    write_predictions(directory.predictions, rows, classifier.classes)
+    directory.write_json(directory.metrics, metrics)
+    return metrics
+
+
+def load_run(run: PathName) -> Run:
+    """A run directory whose training has ended.
+
+    Raises:
+        RunError: There is none.
+    """
+    directory = RunDirectory(Path(run))
+    directory.read_json(directory.metrics)
+    return Run(directory)
+
+
+def _refuse_existing(path: Path) -> None:
+    if path.exists():
+        raise RunError("exists already", where=str(path), mend="Name another file with --out.")
