@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from finetune.text import duration, printable
+from finetune.text import duration, printable, rate
 
 if TYPE_CHECKING:
     import rich.console
@@ -26,6 +26,9 @@ class Task(Protocol):
 
     def advance(self, count: int = 1, **scores: float) -> None:
         """``count`` more units are done; ``scores`` are shown beside the bar."""
+
+    def rename(self, title: str) -> None:
+        """Show another title from now on."""
 
 
 class Reporter(Protocol):
@@ -46,6 +49,9 @@ class Reporter(Protocol):
 
 class _SilentTask:
     def advance(self, count: int = 1, **scores: float) -> None:
+        pass
+
+    def rename(self, title: str) -> None:
         pass
 
 
@@ -92,14 +98,14 @@ class Console:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(
-            title=Text(_safe(title)), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
-        )
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         for column, name in enumerate(header):
             numeric = bool(rows) and all(_is_numeric(row[column]) for row in rows)
             table.add_column(Text(_safe(name)), justify="right" if numeric else "left")
         for row in rows:
             table.add_row(*(Text(_safe(cell)) for cell in row))
+        # Not the table's own title: that is broken into lines where the table is narrow.
+        self.console.print(Text(_safe(title), style="bold"), soft_wrap=True)
         self.console.print(table)
 
     @contextmanager
@@ -144,14 +150,17 @@ class _PlainTask:
             left = (self.total - self.done) * (now - self.started) / max(self.done, 1)
             self._tell(now, f"{duration(left)} left")
 
+    def rename(self, title: str) -> None:
+        self.title = title
+
     def end(self) -> None:
         now = time.monotonic()
         self._tell(now, f"took {duration(now - self.started)}")
 
     def _tell(self, now: float, time_: str) -> None:
-        rate = self.done / max(now - self.started, 1e-6)
+        speed = rate(self.done / max(now - self.started, 1e-6))
         self.reporter.say(
-            f"{self.title}: {self.done:,}/{self.total:,} {self.unit}, {rate:.3g} a second, {time_}"
+            f"{self.title}: {self.done:,}/{self.total:,} {self.unit}, {speed} a second, {time_}"
             f"{_scores(self.scores)}"
         )
 
@@ -166,14 +175,17 @@ class _BarTask:
             self.progress.update(self.task, scores=_scores(scores).lstrip(", "))
         self.progress.advance(self.task, count)
 
+    def rename(self, title: str) -> None:
+        self.progress.update(self.task, description=_safe(title))
+
 
 def _progress(console: rich.console.Console, unit: str) -> rich.progress.Progress:
     from rich import progress
 
     class Rate(progress.ProgressColumn):
         def render(self, task: progress.Task) -> str:
-            rate = task.finished_speed or task.speed
-            return f"{rate:.3g} {unit}/s" if rate else ""
+            speed = task.finished_speed or task.speed
+            return f"{rate(speed)} {unit}/s" if speed else ""
 
     return progress.Progress(
         progress.TextColumn("{task.description}", markup=False),

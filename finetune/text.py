@@ -78,6 +78,11 @@ def listed(names: list[str] | tuple[str, ...], at_most: int = 8) -> str:
     return f"{shown} and {len(names) - at_most:,} more" if len(names) > at_most else shown
 
 
+def rate(per_second: float) -> str:
+    """``1,180``, ``34``, ``5.2``: units a second, to two or more digits."""
+    return f"{per_second:,.0f}" if per_second >= 10 else f"{per_second:.2g}"
+
+
 def duration(seconds: float) -> str:
     """``45 s``, ``3 min``, ``1 h 20 min``: a time to wait, as a person would say it."""
     if seconds < 90:

@@ -17,6 +17,7 @@ from finetune.deploy.scoring import predictions_for, score_read, unreadable
 from finetune.deploy.table import to_frame, write_predictions
 from finetune.errors import RunError
 from finetune.model.device import pick_device
+from finetune.recipe.loading import load_recipe
 from finetune.recipe.schema import EvaluateOptions
 from finetune.run import RunDirectory, check_run_place
 
@@ -63,7 +64,8 @@ def evaluate(
     """Score a classifier on labelled images that it has not learnt from.
 
     DATA may have fewer classes than the model; its test part is scored where it has one, all of it
-    otherwise. ``predictions.csv`` and ``metrics.json`` are written to ``out``.
+    otherwise. The intervals cover what the run's recipe says. ``predictions.csv`` and
+    ``metrics.json`` are written to ``out``.
 
     Returns:
         The contents of ``metrics.json``.
@@ -83,13 +85,23 @@ def evaluate(
         classifier, [manifest.file(item) for item in items], reporter, pick_device()
     )
     labels = manifest.labels(items)
-    metrics = score_read(classifier, logits, labels, errors, split, EvaluateOptions(), 1)
+    options, seed = _scoring_options(Path(model))
+    metrics = score_read(classifier, logits, labels, errors, split, options, seed)
     rows = predictions_for(items, logits, classifier.temperature, errors)
     rows += unreadable(manifest, {"test"} if split == "test" else {item.split for item in items})
     directory = RunDirectory(target)
     write_predictions(directory.predictions, rows, classifier.classes)
     directory.write_json(directory.metrics, metrics)
     return metrics
+
+
+def _scoring_options(model: Path) -> tuple[EvaluateOptions, int]:
+    """How a run's recipe scores, and its seed; a model folder by itself has the defaults."""
+    recipe = RunDirectory(model).recipe
+    if not recipe.is_file():
+        return EvaluateOptions(), 1
+    loaded = load_recipe(recipe)
+    return loaded.evaluate, loaded.seed
 
 
 def load_run(run: PathName) -> Run:

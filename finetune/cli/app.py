@@ -47,8 +47,11 @@ def train(
         ),
     ] = None,
     recipe: Annotated[
-        str, typer.Option("--recipe", "-r", help="A recipe's name or YAML file.")
-    ] = "lp_ft",
+        str | None,
+        typer.Option(
+            "--recipe", "-r", metavar="NAME|FILE", help="A recipe's name or YAML file; or lp_ft."
+        ),
+    ] = None,
     overrides: Annotated[
         list[str] | None,
         typer.Option("--set", "-s", metavar="KEY=VALUE", help="Change a key of the recipe."),
@@ -70,17 +73,16 @@ def train(
     """Learn to tell the classes of DATA apart."""
     from finetune.cli.train import resume_run, start_run
 
-    if resume is not None:
-        given: dict[str, object] = {"--recipe": recipe != "lp_ft", "--set": overrides}
-        given |= {"--weights": weights, "--out": out, "--dry-run": dry_run}
-        refused = [name for name, value in given.items() if value]
-        if refused:
-            raise typer.BadParameter(f"a resumed run keeps its own; drop {', '.join(refused)}")
-        resume_run(resume, data)
-    elif data is None:
-        raise typer.BadParameter("name DATA to learn from, or a run with --resume")
-    else:
-        start_run(data, recipe, overrides or [], weights, out, dry_run=dry_run)
+    if resume is None:
+        if data is None:
+            raise typer.BadParameter("name DATA to learn from, or a run with --resume")
+        start_run(data, recipe or "lp_ft", overrides or [], weights, out, dry_run=dry_run)
+        return
+    given = {"--recipe": recipe, "--set": overrides, "--weights": weights, "--out": out}
+    refused = [name for name, value in (given | {"--dry-run": dry_run}).items() if value]
+    if refused:
+        raise typer.BadParameter(f"a resumed run keeps its own; drop {', '.join(refused)}")
+    resume_run(resume, data)
 
 
 @app.command()

@@ -49,15 +49,19 @@ def show_run(run: Run) -> None:
 
 def show_scores(console: Console, metrics: Mapping[str, Any]) -> None:
     """The table of scores, then a line for each class, the weakest first."""
+    kind = "labelled" if metrics["split"] == "all" else metrics["split"]
+    images = plural(metrics["n"], f"{kind} image")
+    _title(console, f"Scores on {images}, {len(metrics['classes'])} classes")
     console.print(_score_table(metrics))
+    hidden = len(metrics["per_class"]) - _MOST_CLASSES
+    note = f"; the weakest {_MOST_CLASSES}, the others are in metrics.json" if hidden > 0 else ""
+    _title(console, f"Classes, the weakest first{note}")
     console.print(_class_table(metrics))
 
 
 def _score_table(metrics: Mapping[str, Any]) -> Table:
     percent = f"{metrics['confidence']:.0%} interval"
-    kind = "labelled" if metrics["split"] == "all" else metrics["split"]
-    images = plural(metrics["n"], f"{kind} image")
-    table = _table(f"Scores on {images}, {len(metrics['classes'])} classes")
+    table = _table()
     table.add_column("score")
     table.add_column("value", justify="right")
     table.add_column(percent, justify="right")
@@ -72,9 +76,7 @@ def _class_table(metrics: Mapping[str, Any]) -> Table:
     per_class = sorted(
         metrics["per_class"].items(), key=lambda pair: (pair[1]["f1"]["value"] or 0.0, pair[0])
     )
-    hidden = len(per_class) - _MOST_CLASSES
-    note = f"; the weakest {_MOST_CLASSES}, the others are in metrics.json" if hidden > 0 else ""
-    table = _table(f"Classes, the weakest first{note}")
+    table = _table()
     table.add_column("class", overflow="ellipsis", max_width=28, no_wrap=True)
     for name in ("precision", "recall", "(interval)", "F1", "images"):
         table.add_column(name, justify="right")
@@ -91,10 +93,13 @@ def _class_table(metrics: Mapping[str, Any]) -> Table:
     return table
 
 
-def _table(title: str) -> Table:
-    return Table(
-        title=Text(title, style="bold"), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
-    )
+def _title(console: Console, text: str) -> None:
+    """Above a table, not in it: a narrow table would break its title into lines."""
+    console.print(Text(text, style="bold"), soft_wrap=True)
+
+
+def _table() -> Table:
+    return Table(box=box.SIMPLE_HEAD, pad_edge=False)
 
 
 def _figures(score: Mapping[str, float | None]) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,6 +38,7 @@ def start_run(
         reporter.say(f"Nothing was trained or written. Without --dry-run it goes to {place}.")
         return None
     return _finish(
+        shlex.quote(str(place)),
         place,
         lambda: api.train(
             data, recipe, overrides=overrides, weights=weights, out=place, reporter=reporter
@@ -48,10 +50,12 @@ def resume_run(run: Path, data: str | None) -> None:
     """Go on with an interrupted run."""
     from finetune import api
 
-    _finish(run, lambda: api.resume(run, data, reporter=Console()))
+    again = shlex.join([str(run), data] if data else [str(run)])
+    _finish(again, run, lambda: api.resume(run, data, reporter=Console()))
 
 
-def _finish(place: Path, work: Callable[[], Run]) -> Run:
+def _finish(again: str, place: Path, work: Callable[[], Run]) -> Run:
+    """Do the work and show its scores; ``again`` is what resumes it after an interruption."""
     try:
         run = work()
     except KeyboardInterrupt:
@@ -60,7 +64,7 @@ def _finish(place: Path, work: Callable[[], Run]) -> Run:
         if is_run(place):
             Console().say(
                 f"Stopped. The last finished epoch is kept; go on with:\n"
-                f"  finetune train --resume {place}"
+                f"  finetune train --resume {again}"
             )
         raise typer.Exit(130) from None
     show_run(run)

@@ -17,6 +17,7 @@ from finetune.text import listed, plural
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_MOST_CLASS_FOLDERS = 1_000  # above a folder with more beside it nothing is suggested
 _CLUTTER = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
 _OTHER_PICTURES = frozenset(
     {".arw", ".avif", ".cr2", ".cr3", ".dng", ".heic", ".heif", ".jp2", ".jxl", ".nef", ".svg"}
@@ -184,7 +185,16 @@ def _no_classes(data: Path, folders: list[str], loose: list[str]) -> DataError:
     else:
         inside = sorted(entry.name for entry in data.iterdir())
         found = f"no class folders; it holds {listed(inside, 5) or 'nothing'}"
-    return DataError(found, where=printable_path(data), mend=LAYOUT)
+    return DataError(found, where=printable_path(data), mend=_above(data, loose) + LAYOUT)
+
+
+def _above(data: Path, loose: list[str]) -> str:
+    """A word on the folder above, where ``data`` looks like one class folder of several."""
+    parent = data.absolute().parent
+    siblings = [each.name for each in parent.iterdir() if each.is_dir()] if loose else []
+    if len(siblings) < 2 or len(siblings) > _MOST_CLASS_FOLDERS:
+        return ""
+    return f"If it is one class of several, name the folder above: {printable_path(parent)}.\n"
 
 
 def _entries(folder: str) -> list[os.DirEntry[str]]:

@@ -127,10 +127,10 @@ def _reasons(
 def _first_sentence(kept: int, means: tuple[float, ...], names: Sequence[str], judged: str) -> str:
     if kept == 0:
         return (
-            f"{names[0]} is kept: no later phase's log loss is better than its {means[0]:.3f} by "
-            f"more than one standard error ({judged})."
+            f"{names[0]} is kept: no later phase's log loss is better than its {_nats(means[0])} "
+            f"by more than one standard error ({judged})."
         )
-    return f"{names[0]} gives way to {names[kept]}: its log loss is {means[0]:.3f} ({judged})."
+    return f"{names[0]} gives way to {names[kept]}: its log loss is {_nats(means[0])} ({judged})."
 
 
 def _sentence(
@@ -141,14 +141,20 @@ def _sentence(
     names: Sequence[str],
     judged: str,
 ) -> str:
-    rival, gain, error = names[comparison.rival], comparison.gain, comparison.error
+    gain, error = comparison.gain, comparison.error
+    rival = f"{names[comparison.rival]}'s {_nats(means[comparison.rival])}"
     verdict = f"gives way to {names[kept]}" if comparison.better else "is not kept"
     verdict = "is kept" if position == kept else verdict
-    start = f"{names[position]} {verdict}: its log loss of {means[position]:.3f} is"
+    start = f"{names[position]} {verdict}: its log loss of {_nats(means[position])} is"
     if not error:
-        return (
-            f"{start} no measurable gain over {rival}'s {means[comparison.rival]:.3f} ({judged})."
-        )
-    than = f"{'better' if gain > 0 else 'worse'} than {rival}'s {means[comparison.rival]:.3f}"
+        return f"{start} no measurable gain over {rival} ({judged})."
+    than = f"{'better' if gain > 0 else 'worse'} than {rival}"
     limit = ", not more than one standard error" if 0 < gain <= error else ""
-    return f"{start} {than} by {abs(gain):.3f} ± {error:.3f}{limit} (standard error, {judged})."
+    return (
+        f"{start} {than} by {_nats(abs(gain))} ± {_nats(error)}{limit} (standard error, {judged})."
+    )
+
+
+def _nats(value: float) -> str:
+    """Three decimals, or as many as it takes to tell two small losses apart."""
+    return f"{value:.3f}" if value >= 0.01 else f"{value:.2g}"

@@ -36,6 +36,7 @@ from finetune.errors import HubUnreachable, WeightsError
 
 ANSWER_WITHIN = 4.0  # seconds; a command tells within five of its first request
 
+_ERRNO = re.compile(r"\[Errno -?\d+\] ")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _Result = TypeVar("_Result")
 
@@ -156,7 +157,8 @@ def _translated(source: HubSource, error: Exception) -> WeightsError:
     if isinstance(error, HfHubHTTPError):
         return _unreachable(f"the model hub ({endpoint()}) answers {status}")
     reason = str(error).strip().splitlines() or [type(error).__name__]
-    return _unreachable(f"the model hub ({endpoint()}) can't be reached: {reason[0][:200]}")
+    plain = _ERRNO.sub("", reason[0])[:200]
+    return _unreachable(f"the model hub ({endpoint()}) can't be reached: {plain}")
 
 
 def _unreachable(what: str) -> HubUnreachable:

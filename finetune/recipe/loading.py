@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from finetune.errors import RecipeError
 from finetune.recipe import overrides as overriding
 from finetune.recipe.catalogue import catalogue, entry
-from finetune.recipe.faults import Fault, shown, together
+from finetune.recipe.faults import Fault, nearest, shown, together
 from finetune.recipe.schema import Recipe
 from finetune.recipe.tree import Node, Origin, merged
 from finetune.recipe.validation import validate
@@ -81,11 +81,18 @@ def _source(name_or_file: str | os.PathLike[str]) -> _Source:
         known = entry(text).path
         return _Source(known, known.name)
     if not path.is_file():
-        meant = path.stem in {each.name for each in catalogue()}
-        mend = f"The catalogue's own is called {path.stem}, without a suffix." if meant else ""
         found = "is no file" if path.exists() else "there is no such file"
-        raise RecipeError(found, where=printable(text), mend=mend)
+        raise RecipeError(found, where=printable(text), mend=_instead_of(path))
     return _Source(path, text)
+
+
+def _instead_of(path: Path) -> str:
+    """Which recipe may have been meant by a file that isn't there."""
+    if path.stem in {each.name for each in catalogue()}:
+        return f"The catalogue's own is called {path.stem}, without a suffix."
+    beside = [each.name for each in path.parent.glob("*") if each.suffix.lower() in SUFFIXES]
+    close = nearest(path.name, sorted(beside))
+    return f"Beside it there is {printable(close)}." if close else ""
 
 
 def _names_a_file(text: str) -> bool:

@@ -87,7 +87,8 @@ def fit_phase(
         model, plan, phase, setting.spec, schedule(phase.lr_schedule, steps), seed_place
     )
     loader = _loader(setting, fit, phase, position, first_epoch)
-    with _bar(setting, fit, phase, steps, first_epoch) as task:
+    title = phase.name if fit.name == "main" else f"{fit.name} {phase.name}"
+    with _bar(setting, fit, phase, steps, first_epoch, title) as task:
         watch = EpochEnd(
             fit.name,
             (lambda: validation_scores(setting, model, fit.monitor)) if fit.monitor else None,
@@ -95,7 +96,7 @@ def fit_phase(
             setting.log,
             task,
         )
-        callbacks = [Progress(task), watch, EpochCheckpoint(checkpoint)]
+        callbacks = [Progress(task, title), watch, EpochCheckpoint(checkpoint)]
         with _quiet(), _interruptible():
             trainer = _trainer(setting, phase, steps, callbacks)
             trainer.fit(
@@ -140,14 +141,13 @@ def _loader(
 
 @contextmanager
 def _bar(
-    setting: Setting, fit: Fit, phase: GradientPhase, steps: int, first_epoch: int
+    setting: Setting, fit: Fit, phase: GradientPhase, steps: int, first_epoch: int, title: str
 ) -> Iterator[Task]:
     images = len(fit.train)
     if phase.epochs is not None:
         total = images * phase.epochs
     else:
         total = min(steps * phase.accumulate * phase.batch_size, steps * phase.accumulate * images)
-    title = phase.name if fit.name == "main" else f"{fit.name} {phase.name}"
     with setting.reporter.task(title, total, "images") as task:
         task.advance(images * first_epoch)
         yield task

@@ -24,10 +24,21 @@ Validate = Callable[[], dict[str, float]]
 
 
 class Progress(Callback):
-    """Moves the progress bar."""
+    """Moves the progress bar.
 
-    def __init__(self, task: Task) -> None:
+    Args:
+        task: The bar.
+        title: What the fit and the phase are called.
+    """
+
+    def __init__(self, task: Task, title: str) -> None:
         self.task = task
+        self.title = title
+
+    def on_train_epoch_start(self, trainer: Trainer, module: PhaseModule) -> None:
+        """Name the epoch."""
+        epochs = f"/{module.phase.epochs}" if module.phase.epochs else ""
+        self.task.rename(f"{self.title}, epoch {trainer.current_epoch + 1}{epochs}")
 
     def on_train_batch_end(
         self, trainer: Trainer, module: PhaseModule, outputs: Any, batch: Batch, batch_idx: int

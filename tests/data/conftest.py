@@ -33,6 +33,9 @@ class Recorder:
         yield self
         assert self.advanced == total
 
+    def rename(self, title: str) -> None:
+        pass
+
     def advance(self, count: int = 1, **scores: float) -> None:
         self.advanced += count
 

@@ -38,6 +38,9 @@ class InterruptingTask:
         self.reporter = reporter
         self.counts = title.endswith("tune")
 
+    def rename(self, title: str) -> None:
+        pass
+
     def advance(self, count: int = 1, **scores: float) -> None:
         if self.counts:
             self.reporter.left -= count
