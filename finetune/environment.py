@@ -21,6 +21,11 @@ PACKAGES = (
     "opencv-python-headless",
     "huggingface-hub",
     "safetensors",
+    "scipy",
+    "pandas",
+    "pyarrow",
+    "pydantic",
+    "tensorboard",
 )
 
 

@@ -7,6 +7,7 @@ reads these files and nothing else; each is written whole or not at all.
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from typing import Any
 
 from finetune.errors import RunError
 from finetune.files import write_json, write_text
+
+_ELSEWHERE = "Name another place with --out."
 
 
 @dataclass(frozen=True)
@@ -129,7 +132,7 @@ def check_run_place(path: Path, data: Path) -> None:
     Raises:
         RunError: As for `create_run`.
     """
-    mend = "Name another place with --out."
+    mend = _ELSEWHERE
     if data.is_dir() and path.resolve().is_relative_to(data.resolve()):
         raise RunError(
             "lies inside DATA, where nothing is ever written", where=str(path), mend=mend
@@ -139,6 +142,18 @@ def check_run_place(path: Path, data: Path) -> None:
     if path.is_dir() and any(path.iterdir()):
         resume = f" Or go on with it: finetune train --resume {path}" if is_run(path) else ""
         raise RunError("is not empty", where=str(path), mend=mend + resume)
+    check_writable(path / "recipe.yaml" if path.is_dir() else path)
+
+
+def check_writable(path: Path) -> None:
+    """See to it that a file or folder can be made at ``path``, before work that it is to hold.
+
+    Raises:
+        RunError: The nearest folder above it that exists can't be written to.
+    """
+    above = next(folder for folder in path.absolute().parents if folder.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        raise RunError(f"{above} can't be written to", where=str(path), mend=_ELSEWHERE)
 
 
 def default_run_path(data: Path, recipe_name: str, working: Path) -> Path:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-SHARED = Path(__file__).parents[2] / "shared"
+SHARED = Path(os.environ.get("FINETUNE_REAL", Path(__file__).parents[2] / "shared"))
+"""Holds ``datasets/`` and ``weights/``: real ones, for the tests that are marked so."""
 HUES = {"red": (200, 60, 60), "green": (60, 190, 70), "blue": (70, 80, 200), "grey": (128,) * 3}
 
 
@@ -40,5 +42,5 @@ def photos(tmp_path: Path) -> Callable[..., Path]:
 def shared() -> Path:
     """Real images and weights beside the checkout."""
     if not SHARED.is_dir():
-        pytest.skip("no real images and weights lie beside the checkout")
+        pytest.skip(f"there are no real images and weights in {SHARED}")
     return SHARED

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -127,7 +128,7 @@ def test_the_audit_proves_that_frozen_stages_stayed(run: finetune.Run) -> None:
     for phase in phases:
         if "frozen" in phase:
             assert phase["frozen"]["digest_before"] == phase["frozen"]["digest_after"]
-            assert phase["ended"]
+            assert phase["seconds"] > 0
 
 
 def test_the_written_recipe_repeats_the_run(run: finetune.Run, tmp_path: Path) -> None:
@@ -176,6 +177,41 @@ def test_evaluate_scores_other_images(
         finetune.evaluate(run.path, data, tmp_path / "scores", reporter=Silent())
 
 
+@pytest.mark.parametrize("parts", [("train", "test"), ("train", "val")])
+def test_evaluate_scores_the_part_that_was_kept_apart(
+    run: finetune.Run, photos: Callable[..., Path], tmp_path: Path, parts: tuple[str, str]
+) -> None:
+    photos({"red": 4, "blue": 4}, name=f"data/{parts[0]}")
+    data = photos({"red": 2, "blue": 3}, name=f"data/{parts[1]}").parent
+    metrics = finetune.evaluate(run.path, data, tmp_path / "scores", reporter=Silent())
+    assert (metrics["split"], metrics["n"]) == ("test", 5)
+
+
+def test_evaluate_does_not_score_train_where_test_cannot_be_read(
+    run: finetune.Run, photos: Callable[..., Path], tmp_path: Path
+) -> None:
+    photos({"red": 4, "blue": 4}, name="data/train")
+    data = photos({"red": 1}, name="data/test").parent
+    (data / "test" / "red" / "000.png").write_bytes(b"no image")
+    with pytest.raises(DataError, match="test part has no image"):
+        finetune.evaluate(run.path, data, tmp_path / "scores", reporter=Silent())
+    assert not (tmp_path / "scores").exists()
+
+
+def test_evaluate_keeps_the_runs_intervals(
+    run: finetune.Run, photos: Callable[..., Path], tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(run.path, other)
+    recipe = other / "recipe.yaml"
+    text = recipe.read_text(encoding="utf-8")
+    recipe.write_text(text.replace("confidence: 0.95", "confidence: 0.5"), encoding="utf-8")
+    data = photos({"red": 5, "blue": 5})
+    for number, model in enumerate((other, other / "model")):
+        metrics = finetune.evaluate(model, data, tmp_path / f"s{number}", reporter=Silent())
+        assert metrics["confidence"] == 0.5
+
+
 def test_evaluate_refuses_a_class_that_the_model_does_not_know(
     run: finetune.Run, photos: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -200,11 +236,14 @@ def test_predicting_goes_on_past_what_cannot_be_read(
         finetune.predict(run.path, data, out=tmp_path / "p.csv")
 
 
-def test_a_notebook_shows_the_scores(run: finetune.Run) -> None:
-    shown = run._repr_html_()
-    assert "accuracy" in shown
+def test_a_notebook_shows_the_scores(run: finetune.Run, tmp_path: Path) -> None:
+    hostile = tmp_path / "<script>alert(1)<"
+    shutil.copytree(run.path, hostile)
+    shown = finetune.load_run(hostile)._repr_html_()
+    assert f"<td>{run.metrics['accuracy']['value']:.3f}</td>" in shown
     assert "<script" not in shown
-    assert "Run(" in repr(run)
+    assert "&lt;script&gt;" in shown
+    assert f"accuracy {run.metrics['accuracy']['value']:.3f}" in repr(run)
 
 
 def test_later_phases_are_not_run_when_they_would_not_be_kept(

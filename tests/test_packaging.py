@@ -60,7 +60,7 @@ def test_the_wheel_runs_outside_the_checkout(wheel: Path, tmp_path: Path) -> Non
     # The dependencies of this environment, without its own editable finetune.
     (site / "dependencies.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
     python = str(home / "bin" / "python")
-    where = "import finetune; print(finetune.__file__)"
+    where = "import finetune; finetune.train; print(finetune.__file__)"
     found = subprocess.run(
         [python, "-c", where], capture_output=True, text=True, check=True, cwd=tmp_path
     )

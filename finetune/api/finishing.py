@@ -55,6 +55,11 @@ def _score_saved(
         manifest, ("val", "test")
     )
     write_predictions(run.predictions, rows, shipped.classes)
+    if any(item.group for item in test):
+        setting.reporter.warn(
+            "The images come in groups, and the intervals take each image for itself: where those "
+            "of a group are alike, the scores are less sure than the intervals say."
+        )
     if test:
         labels = setting.labels(test)
         return score_read(shipped, logits, labels, errors, "test", recipe.evaluate, recipe.seed)

@@ -10,17 +10,21 @@ from typing import Any
 from finetune.api.finishing import finish
 from finetune.api.planning import PathName, Plan, load, plan, setting_of
 from finetune.console import Reporter, automatic
-from finetune.data.manifest import read_manifest
+from finetune.data.manifest import Manifest, read_manifest
 from finetune.data.rereading import verify_unchanged
 from finetune.deploy.result import Run
 from finetune.environment import describe_machine
 from finetune.errors import RunError
+from finetune.files import text_digest
 from finetune.model.backbone import Loaded, input_spec
+from finetune.model.device import pick_device
+from finetune.model.precision import native_bfloat16
 from finetune.model.weights import choose_weights
 from finetune.recipe.loading import load_recipe, resolve
 from finetune.recipe.schema import Recipe
 from finetune.recipe.writing import dump
 from finetune.run import RunDirectory, check_run_place, create_run, default_run_path
+from finetune.training.binding import check_processes, pick_precision
 from finetune.training.checkpoints import clear
 from finetune.training.course import run_course
 from finetune.training.estimate import estimate
@@ -73,18 +77,21 @@ def resume(run: PathName, data: PathName | None = None, *, reporter: Reporter | 
         reporter: Who is told; progress in a notebook or on a terminal by default.
 
     Raises:
-        RunError: There is no such run, or data, weights or precision are not what they were.
+        RunError: There is no such run, or recipe, data or weights are not what they were.
+        DeviceError: This machine has not the run's number format.
         FinetuneError: What `train` raises.
     """
     reporter = reporter or automatic()
     directory = RunDirectory(Path(run))
     environment = directory.read_json(directory.environment)
     if directory.complete:
+        clear(directory.checkpoints)  # there still, if the run was killed at its very end
         reporter.say(f"{run} is complete; there is nothing to go on with.")
         return Run(directory)
-    root = Path(data) if data else Path(environment["data"]["root"])
+    check_processes()
     recipe = load_recipe(directory.recipe)
-    manifest = read_manifest(directory.data, root)
+    manifest = read_manifest(directory.data, _root(data, environment))
+    _check_as_written(directory, environment, recipe, manifest)
     verify_unchanged(manifest, recipe.data.max_pixels, reporter)
     choice = choose_weights(recipe.model, environment["weights"]["asked"], None)
     loaded = load(choice, len(manifest.classes), recipe)
@@ -97,9 +104,11 @@ def resume(run: PathName, data: PathName | None = None, *, reporter: Reporter | 
 def _write_beginning(run: RunDirectory, planned: Plan, setting: Setting) -> None:
     """What a resumed run starts from; ``environment.json`` last, as the sign that all is there."""
     planned.manifest.write_csv(run.data)
-    run.write_text(run.recipe, dump(planned.recipe))
+    recipe = dump(planned.recipe)
+    run.write_text(run.recipe, recipe)
     environment = describe_machine() | {
         "device": str(setting.device),
+        "recipe_digest": text_digest(recipe),
         "data": {
             "root": str(planned.manifest.root.absolute()),
             "digest": planned.manifest.digest(),
@@ -115,6 +124,35 @@ def _complete(run: RunDirectory, planned: Plan, setting: Setting) -> Run:
     finish(run, planned, setting, trained)
     clear(run.checkpoints)
     return Run(run)
+
+
+def _root(data: PathName | None, environment: dict[str, Any]) -> Path:
+    """The folder that the manifest's paths start from."""
+    if data is None:
+        return Path(environment["data"]["root"])
+    return Path(data).parent if Path(data).is_file() else Path(data)
+
+
+def _check_as_written(
+    directory: RunDirectory, environment: dict[str, Any], recipe: Recipe, manifest: Manifest
+) -> None:
+    """Nothing that the finished phases were computed from may have been edited since."""
+    edited = [
+        path.name
+        for path, was, now in (
+            (directory.recipe, environment["recipe_digest"], text_digest(dump(recipe))),
+            (directory.data, environment["data"]["digest"], manifest.digest()),
+        )
+        if was != now
+    ]
+    if edited:
+        raise RunError(
+            f"{' and '.join(edited)} {'is' if len(edited) == 1 else 'are'} not as the run wrote it",
+            where=str(directory.path),
+            mend="Put it back as it was, or start a new run with it.",
+        )
+    device = pick_device()
+    pick_precision(recipe.precision, device, native_bfloat16(device))
 
 
 def _check_same_weights(

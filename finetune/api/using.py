@@ -15,11 +15,11 @@ from finetune.deploy.prediction import classify
 from finetune.deploy.result import Run, predict_files
 from finetune.deploy.scoring import predictions_for, score_read, unreadable
 from finetune.deploy.table import to_frame, write_predictions
-from finetune.errors import RunError
+from finetune.errors import DataError, RunError
 from finetune.model.device import pick_device
 from finetune.recipe.loading import load_recipe
 from finetune.recipe.schema import EvaluateOptions
-from finetune.run import RunDirectory, check_run_place
+from finetune.run import RunDirectory, check_run_place, check_writable, is_run
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,18 +77,21 @@ def evaluate(
     reporter = reporter or automatic()
     target = Path(out)
     check_run_place(target, Path(data))
+    check_writable(target)
     classifier = load_bundle(Path(model))
     manifest = read_labelled(Path(data), classifier.classes, classifier.max_pixels, reporter)
-    split = "test" if manifest.part("test") else "all"
-    items = manifest.part("test") or tuple(i for i in manifest.items if i.status == "ok")
-    logits, errors = classify(
-        classifier, [manifest.file(item) for item in items], reporter, pick_device()
-    )
+    splits = {item.split for item in manifest.items}
+    split, scored = ("test", {"test"}) if "test" in splits else ("all", splits)
+    items = [i for i in manifest.items if i.status == "ok" and i.split in scored]
+    if not items:
+        raise DataError("its test part has no image that can be read", where=str(data))
+    files = [manifest.file(item) for item in items]
+    logits, errors = classify(classifier, files, reporter, pick_device())
     labels = manifest.labels(items)
     options, seed = _scoring_options(Path(model))
     metrics = score_read(classifier, logits, labels, errors, split, options, seed)
     rows = predictions_for(items, logits, classifier.temperature, errors)
-    rows += unreadable(manifest, {"test"} if split == "test" else {item.split for item in items})
+    rows += unreadable(manifest, scored)
     directory = RunDirectory(target)
     write_predictions(directory.predictions, rows, classifier.classes)
     directory.write_json(directory.metrics, metrics)
@@ -96,12 +99,12 @@ def evaluate(
 
 
 def _scoring_options(model: Path) -> tuple[EvaluateOptions, int]:
-    """How a run's recipe scores, and its seed; a model folder by itself has the defaults."""
-    recipe = RunDirectory(model).recipe
-    if not recipe.is_file():
+    """How the recipe of the run scores, and its seed; a model away from its run: the defaults."""
+    run = model if is_run(model) else model.parent
+    if not is_run(run) or model not in (run, RunDirectory(run).model):
         return EvaluateOptions(), 1
-    loaded = load_recipe(recipe)
-    return loaded.evaluate, loaded.seed
+    recipe = load_recipe(RunDirectory(run).recipe)
+    return recipe.evaluate, recipe.seed
 
 
 def load_run(run: PathName) -> Run:
@@ -116,5 +119,7 @@ def load_run(run: PathName) -> Run:
 
 
 def _refuse_existing(path: Path) -> None:
+    """Before the work: nothing is overwritten, and nothing is lost for want of a place."""
     if path.exists():
         raise RunError("exists already", where=str(path), mend="Name another file with --out.")
+    check_writable(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
@@ -21,18 +22,31 @@ def main() -> None:
 
         app(prog_name="finetune")
     except FinetuneError as error:
-        _tell(error)
+        _tell(str(error))
+        sys.exit(2)
+    except OSError as error:
+        if error.errno not in _ENVIRONMENT:
+            raise
+        place = f"{error.filename}: " if error.filename else ""
+        _tell(f"{place}{error.strerror}")
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
 
 
-def _tell(error: Exception) -> None:
+# What the machine refuses, not what we got wrong.
+_ENVIRONMENT = (
+    *(errno.EACCES, errno.EPERM, errno.EROFS),
+    *(errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EIO),
+)
+
+
+def _tell(message: str) -> None:
     from rich.console import Console
     from rich.text import Text
 
     from finetune.text import printable
 
-    head, *rest = (printable(line) for line in str(error).split("\n"))
+    head, *rest = (printable(line) for line in message.split("\n"))
     text = Text.assemble(("error: ", "bold red"), "\n".join([head, *rest]))
     Console(stderr=True, highlight=False).print(text, soft_wrap=True)

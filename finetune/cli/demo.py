@@ -18,8 +18,10 @@ def run_demo(folder: Path, out: Path | None) -> None:
 
     console = Console()
     data = folder / "digits"
+    there = data.exists()
     count = write_digits(data)
-    console.say(f"{plural(count, 'scanned digit')} in ten class folders: {data}")
+    already = ", there already" if there else ""
+    console.say(f"{plural(count, 'scanned digit')} in ten class folders{already}: {data}")
     recipe = _recipe(console)
     command = f"finetune train {data} --recipe {recipe}"
     console.say(f"Now the ordinary command:\n  {command}")

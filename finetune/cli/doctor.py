@@ -41,7 +41,7 @@ class Finding:
 
 def examine() -> int:
     """Print what was found; exit status 2 if something keeps `finetune` from working."""
-    findings = [finding for check in _CHECKS for finding in check()]
+    findings = list(_findings())
     console = Console(highlight=False)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("", "what", "found"):
@@ -54,6 +54,15 @@ def examine() -> int:
         table.add_row(Text(*mark), finding.what, Text(printable_lines(text)))
     console.print(table)
     return 2 if any(finding.stops for finding in findings) else 0
+
+
+def _findings() -> Iterator[Finding]:
+    """What the checks find, as far as the first thing that stops all else from being looked at."""
+    for check in _CHECKS:
+        found = list(check())
+        yield from found
+        if any(finding.stops for finding in found):
+            return
 
 
 def printable_lines(text: str) -> str:
@@ -135,10 +144,10 @@ def _hub() -> Iterator[Finding]:
 
 
 _CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
+    _memory,
+    _disk,
     _versions,
     _torch_pair,
     _devices,
-    _memory,
-    _disk,
     _hub,
 )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from finetune.data.decoding import UnreadableImage, digest_and_check, without_warnings
+from finetune.environment import usable_cores
 from finetune.text import plural, printable
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def check_files(
     checked: list[Item] = []
     with (
         without_warnings(),
-        ThreadPoolExecutor(min(_THREADS, cores())) as pool,
+        ThreadPoolExecutor(min(_THREADS, usable_cores())) as pool,
         reporter.task("Looking at every image", waiting, "images") as task,
     ):
         for batch in _batches(items):
@@ -65,8 +65,3 @@ def _checked(root: Path, item: Item, max_pixels: int) -> Item:
 def _batches(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
     for start in range(0, len(items), _AT_A_TIME):
         yield items[start : start + _AT_A_TIME]
-
-
-def cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -191,7 +192,9 @@ def _no_classes(data: Path, folders: list[str], loose: list[str]) -> DataError:
 def _above(data: Path, loose: list[str]) -> str:
     """A word on the folder above, where ``data`` looks like one class folder of several."""
     parent = data.absolute().parent
-    siblings = [each.name for each in parent.iterdir() if each.is_dir()] if loose else []
+    siblings: list[str] = []
+    with suppress(OSError):  # a hint, no more
+        siblings = [each.name for each in parent.iterdir() if each.is_dir()] if loose else []
     if len(siblings) < 2 or len(siblings) > _MOST_CLASS_FOLDERS:
         return ""
     return f"If it is one class of several, name the folder above: {printable_path(parent)}.\n"

@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch.utils.data import DataLoader, Sampler
 
-from finetune.data.hygiene import cores
+from finetune.data.batches import EvalBatches, TrainBatches
 from finetune.data.images import EvalView, ImageFiles, Key, Sample, TrainView
 from finetune.data.input_spec import InputSpec
 from finetune.data.manifest import Item, Manifest
-from finetune.data.randomness import Purpose, derived_seed, sample_key, scrambled
+from finetune.data.randomness import sample_key
+from finetune.environment import usable_cores
 from finetune.errors import DataError, FinetuneError
 from finetune.recipe.schema import AugmentOptions
 from finetune.text import printable
@@ -71,7 +71,7 @@ def train_loader(
     """Augmented batches in a new order each epoch; each ``iter()`` of it is the next epoch.
 
     ``loader.batch_sampler.set_epoch(n)`` makes the next one epoch ``n``. The last batch may be
-    smaller.
+    smaller; one image left over joins the batch before it.
 
     Args:
         manifest: Knows the files and the classes.
@@ -112,14 +112,13 @@ def eval_loader(
     batch_size: int,
     workers: int,
     max_pixels: int,
-    labels: Sequence[int] | None = None,
 ) -> DataLoader[Any]:
     """Batches of fitted images in the order given.
 
     Raises:
         DataError: When a file can't be read; raised in this process.
     """
-    images = _files(files, spec, max_pixels, labels)
+    images = _files(files, spec, max_pixels)
     return _StrictLoader(images, **_options(EvalBatches(len(files), batch_size), workers))
 
 
@@ -143,7 +142,7 @@ def prediction_loader(
         max_pixels: Larger images are not opened.
         errors: A text a file, ``[N]``; filled with the reasons while batches come.
     """
-    images = _files(files, spec, max_pixels, None)
+    images = _files(files, spec, max_pixels)
     batches = EvalBatches(len(files), batch_size)
     return _TolerantLoader(images, errors, **_options(batches, workers))
 
@@ -155,52 +154,7 @@ def worker_count(option: Literal["auto"] | int) -> int:
     """
     if option != "auto":
         return option
-    return max(0, min(_MOST_WORKERS, cores() - 2))
-
-
-def epoch_order(n: int, seed: int, phase: int, epoch: int) -> npt.NDArray[np.int64]:
-    """The order of ``n`` images in an epoch, a permutation ``[n]``; a pure function."""
-    key = derived_seed(seed, Purpose.ORDER, phase, epoch)
-    return np.argsort(scrambled(np.arange(n, dtype=np.uint64), key), kind="stable")
-
-
-class TrainBatches(Sampler[list[Key]]):
-    """The keys of an epoch's batches; the loader moves it on to the next epoch."""
-
-    def __init__(self, n: int, batch_size: int, seed: int, phase: int, first_epoch: int) -> None:
-        self.n, self.batch_size = n, batch_size
-        self.seed, self.phase, self.epoch = seed, phase, first_epoch
-
-    def set_epoch(self, epoch: int) -> None:
-        """Make the loader's next pass that epoch."""
-        self.epoch = epoch
-
-    def __iter__(self) -> Iterator[list[Key]]:
-        # Not a generator itself: the epoch is that of this call, not of the first batch.
-        order = epoch_order(self.n, self.seed, self.phase, self.epoch)
-        return _in_batches(order, self.batch_size, self.epoch)
-
-    def __len__(self) -> int:
-        return -(-self.n // self.batch_size)
-
-
-class EvalBatches(Sampler[list[Key]]):
-    """The keys of all images in their order."""
-
-    def __init__(self, n: int, batch_size: int) -> None:
-        self.n, self.batch_size = n, batch_size
-
-    def __iter__(self) -> Iterator[list[Key]]:
-        return _in_batches(np.arange(self.n), self.batch_size, 0)
-
-    def __len__(self) -> int:
-        return -(-self.n // self.batch_size)
-
-
-def _in_batches(order: npt.NDArray[np.int64], batch_size: int, epoch: int) -> Iterator[list[Key]]:
-    for start in range(0, len(order), batch_size):
-        chosen = order[start : start + batch_size].tolist()
-        yield [Key(position, epoch, 0) for position in chosen]
+    return max(0, min(_MOST_WORKERS, usable_cores() - 2))
 
 
 class _StrictLoader(DataLoader[Any]):
@@ -256,11 +210,9 @@ class _TolerantLoader(_StrictLoader):
             self._errors[position] = error
 
 
-def _files(
-    files: Sequence[Path], spec: InputSpec, max_pixels: int, labels: Sequence[int] | None
-) -> ImageFiles:
-    known = np.full(len(files), _NO_LABEL) if labels is None else np.asarray(labels)
-    return ImageFiles(files, known.astype(np.int64), EvalView(spec), spec.size, max_pixels)
+def _files(files: Sequence[Path], spec: InputSpec, max_pixels: int) -> ImageFiles:
+    unknown = np.full(len(files), _NO_LABEL, np.int64)
+    return ImageFiles(files, unknown, EvalView(spec), spec.size, max_pixels)
 
 
 def _options(batches: Sampler[list[Key]], workers: int) -> dict[str, Any]:

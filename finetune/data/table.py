@@ -68,9 +68,16 @@ def _csv(data: Path) -> _Table:
     if "\0" in text:
         raise DataError("is no UTF-8 text", where=printable_path(data), mend="Save it as UTF-8.")
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    header = tuple(name.strip() for name in next(reader, []))
+    try:
+        header = tuple(name.strip() for name in next(reader, []))
+    except csv.Error as error:
+        raise _no_csv(data, error) from error
     _check_header(header, data)
     return _Table(header, ((reader.line_num, row) for row in reader if row))
+
+
+def _no_csv(data: Path, error: csv.Error) -> DataError:
+    return DataError(f"is no CSV: {error}", where=printable_path(data))
 
 
 def _parquet(data: Path) -> _Table:
@@ -124,7 +131,7 @@ def _rows(table: _Table, data: Path) -> Iterator[_Row]:
                 continue
             yield _Row(line, *("" if at is None else cells[at] for at in places))
     except csv.Error as error:
-        raise DataError(f"is no CSV: {error}", where=printable_path(data)) from error
+        raise _no_csv(data, error) from error
     if uneven:
         lines = listed([str(line) for line in uneven])
         raise DataError(

@@ -20,7 +20,7 @@ from torch import nn
 
 from finetune.data.input_spec import InputSpec
 from finetune.errors import RunError, WeightsError
-from finetune.files import write_json
+from finetune.files import as_usual, reach_disk, write_json
 from finetune.model.building import Blueprint
 from finetune.model.metadata import read_description
 from finetune.run import RunDirectory
@@ -39,7 +39,6 @@ class Classifier:
         temperature: What logits are divided by before the softmax.
         majority: The training images' commonest class: what a guess would answer.
         max_pixels: Pictures with more are not opened.
-        architecture: timm's name of the network.
         config: timm's ``config.json``.
     """
 
@@ -50,11 +49,6 @@ class Classifier:
     majority: str
     max_pixels: int
     config: dict[str, Any]
-
-    @property
-    def architecture(self) -> str:
-        """Timm's name of the network."""
-        return str(self.config["architecture"])
 
 
 def save_bundle(folder: Path, classifier: Classifier) -> None:
@@ -69,9 +63,12 @@ def save_bundle(folder: Path, classifier: Classifier) -> None:
         save_file(tensors, temporary / "model.safetensors", metadata={"format": "pt"})
         write_json(temporary / "config.json", classifier.config)
         write_json(temporary / "preprocessing.json", _preprocessing(classifier))
-        temporary.chmod(0o755)
+        reach_disk(temporary / "model.safetensors")
+        reach_disk(temporary)
+        as_usual(temporary)
         shutil.rmtree(folder, ignore_errors=True)
         temporary.rename(folder)
+        reach_disk(folder.parent)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise

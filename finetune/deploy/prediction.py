@@ -13,6 +13,7 @@ from finetune.data.loading import prediction_loader, worker_count
 from finetune.deploy.bundle import Classifier
 from finetune.evaluation.calibration import softmax
 from finetune.evaluation.prediction import predict_logits
+from finetune.model.device import memory_told
 
 _BATCH = 64
 
@@ -40,7 +41,10 @@ def classify(
         classifier.max_pixels,
         errors,
     )
-    with reporter.task(title, len(files), "images") as task:
+    with (
+        memory_told("Free it, or hide the GPU: CUDA_VISIBLE_DEVICES= finetune ..."),
+        reporter.task(title, len(files), "images") as task,
+    ):
         model = classifier.model.to(device)
         logits = predict_logits(model, loader, classifier.spec, device, task)
     return logits, errors

@@ -96,8 +96,8 @@ class Run:
     def __repr__(self) -> str:
         score = self.metrics["accuracy"]
         return (
-            f"Run({str(self.path)!r}: accuracy {score['value']:.3f} "
-            f"[{score['low']:.3f}, {score['high']:.3f}] on {self.metrics['n']} "
+            f"Run({str(self.path)!r}: accuracy {_number(score['value'])} "
+            f"[{_number(score['low'])}, {_number(score['high'])}] on {self.metrics['n']} "
             f"{self.metrics['split']} images)"
         )
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +15,7 @@ from finetune.data.loading import Batch
 from finetune.model.head import classifier
 from finetune.model.modes import evaluating
 from finetune.model.normalise import normalise
+from finetune.model.precision import full_precision
 
 
 def predict_logits(
@@ -35,7 +35,7 @@ def predict_logits(
     """
     logits, indices = [], []
     model.to(device)
-    with evaluating(model), torch.inference_mode(), _full_precision(device):
+    with evaluating(model), torch.inference_mode(), full_precision(device):
         for batch in loader:
             logits.append(model(normalise(batch.images, spec, device)).float().cpu())
             indices.append(batch.indices)
@@ -46,23 +46,3 @@ def predict_logits(
     placed = np.empty_like(found)
     placed[torch.cat(indices).cpu().numpy()] = found
     return placed
-
-
-@contextmanager
-def _full_precision(device: torch.device) -> Iterator[None]:
-    """No autocast, and none of the shortened float32 products that GPUs take by default."""
-    products = torch.get_float32_matmul_precision()
-    with (
-        torch.autocast(device.type, enabled=False),
-        torch.backends.cudnn.flags(
-            enabled=torch.backends.cudnn.enabled,
-            benchmark=False,
-            deterministic=True,
-            allow_tf32=False,
-        ),
-    ):
-        torch.set_float32_matmul_precision("highest")
-        try:
-            yield
-        finally:
-            torch.set_float32_matmul_precision(products)

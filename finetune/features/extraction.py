@@ -14,6 +14,7 @@ from finetune.data.input_spec import InputSpec
 from finetune.model.head import FeatureTap, classifier
 from finetune.model.modes import evaluating
 from finetune.model.normalise import normalise
+from finetune.model.precision import full_precision
 
 
 class ImageBatch(Protocol):
@@ -50,7 +51,12 @@ def features(
     rows: list[np.ndarray] = []
     places: list[np.ndarray] = []
     model.to(device)
-    with evaluating(model), torch.inference_mode(), FeatureTap(model) as tap:
+    with (
+        evaluating(model),
+        torch.inference_mode(),
+        full_precision(device),
+        FeatureTap(model) as tap,
+    ):
         for batch in loader:
             model(normalise(batch.images, spec, device))
             rows.append(tap.features.float().cpu().numpy())

@@ -147,7 +147,8 @@ def local_dir_config(
         "input_size": [3, spec.size, spec.size],
         "fixed_input_size": known.fixed_input_size,
         "interpolation": spec.interpolation,
-        "crop_pct": spec.crop_pct,
+        # timm would cut a squashed or bordered picture to this share too; we don't.
+        "crop_pct": spec.crop_pct if spec.fit == "crop" else 1.0,
         "crop_mode": {"crop": "center", "squash": "squash", "letterbox": "border"}[spec.fit],
         "mean": list(spec.mean),
         "std": list(spec.std),

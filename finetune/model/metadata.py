@@ -70,7 +70,7 @@ MODEL_ARGS: Mapping[str, Check] = {
     "fc_norm": _flag,
     "final_norm": _flag,
     "global_pool": _one_of("", "avg", "max", "avgmax", "catavgmax", "fast", "token", "map"),
-    "img_size": _integer(16, 1024),
+    "img_size": _integer(16, 2048),
     "in_chans": _integer(3, 3),
     "init_values": _number(0.0, 10.0),
     "layer_scale_init_value": _number(0.0, 10.0),

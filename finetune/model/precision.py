@@ -1,7 +1,9 @@
-"""Which number formats a processor has."""
+"""Number formats: which a processor has, and plain float32 where it matters."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, cast
 
 import torch
@@ -16,6 +18,26 @@ def native_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return device.type == "cpu" and _cpu_has_bfloat16()
+
+
+@contextmanager
+def full_precision(device: torch.device) -> Iterator[None]:
+    """No autocast, and none of the shortened float32 products that GPUs take by default."""
+    products = torch.get_float32_matmul_precision()
+    with (
+        torch.autocast(device.type, enabled=False),
+        torch.backends.cudnn.flags(
+            enabled=torch.backends.cudnn.enabled,
+            benchmark=False,
+            deterministic=True,
+            allow_tf32=False,
+        ),
+    ):
+        torch.set_float32_matmul_precision("highest")
+        try:
+            yield
+        finally:
+            torch.set_float32_matmul_precision(products)
 
 
 def _cpu_has_bfloat16() -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 
-import timm
 from timm.models import (
     get_deprecated_models,
     get_pretrained_cfg,
@@ -18,17 +17,6 @@ from finetune.errors import RecipeError
 from finetune.text import listed
 
 _LONGEST_NAME = 200
-
-
-def backbone_names(pattern: str = "*") -> list[str]:
-    """Names of the backbones that have pretrained weights, ``name.tag``, in order.
-
-    Args:
-        pattern: Shell wildcards, as in ``resnet*``; a plain word finds every name that holds it.
-    """
-    wild = pattern if any(c in pattern for c in "*?[") else f"*{pattern}*"
-    names: list[str] = timm.list_models(wild, pretrained=True)
-    return names
 
 
 def find_backbone(name: str, where: str = "model.backbone") -> tuple[str, str]:

@@ -22,7 +22,8 @@ class OptimizerOptions(Section):
         0.05, description="Pull of the weights to zero; norms and biases are left out."
     )
     momentum: Annotated[float, Field(ge=0.0, lt=1.0)] | None = Field(
-        None, description="SGD's momentum (0.9 when not given); other optimisers refuse it."
+        None,
+        description="Of SGD, RMSprop, LARS and LARC (0.9 when not given); others refuse it.",
     )
     nesterov: bool = Field(False, description="Nesterov's momentum, with SGD.")
     args: dict[str, Scalar | list[Scalar]] = Field(
@@ -57,6 +58,10 @@ class ScheduleOptions(Section):
             )
         if self.milestones is not None and sorted(set(self.milestones)) != self.milestones:
             raise ValueError("milestones: must rise")
+        if self.final != 0.0 and self.name in ("constant", "step"):
+            raise ValueError(f"final: {self.name} has none; remove it")
+        if self.gamma != 0.1 and self.name != "step":
+            raise ValueError(f"gamma: {self.name} has none; remove it")
         return self
 
 

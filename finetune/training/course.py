@@ -18,6 +18,7 @@ from finetune.recipe.schema import SolverPhase
 from finetune.text import plural
 from finetune.training.judging import (
     Verdict,
+    folds_of,
     judge_on_validation,
     judge_out_of_fold,
     wants_folds,
@@ -56,6 +57,8 @@ def run_course(setting: Setting) -> Trained:
     verdict, results = _run_phases(setting, train, validation)
     kept = results[verdict.choice.kept] if verdict else results[-1]
     logits, labels, source = _calibration_set(setting, kept, verdict, train, validation)
+    if setting.recipe.evaluate.calibrate == "none" or not len(labels):
+        source = "nothing"
     temperature = _temperature(setting, logits, labels)
     model = copy.deepcopy(setting.pristine).to(setting.device)
     model.load_state_dict(kept.store.state())
@@ -68,7 +71,7 @@ def run_course(setting: Setting) -> Trained:
         temperature=temperature,
         validation=kept.judged,
         phases=_audit(setting, results, kept, verdict, refitted)
-        | {"temperature": temperature, "calibrated_on": source if len(labels) else "nothing"},
+        | {"temperature": temperature, "calibrated_on": source},
     )
 
 
@@ -77,7 +80,7 @@ def _run_phases(
 ) -> tuple[Verdict | None, list[PhaseResult]]:
     """The main fit, as far as the phase that is kept, and the verdict if there was a choice."""
     recipe, main = setting.recipe, Fit("main", train, validation, validation)
-    if wants_folds(recipe, len(validation)):
+    if wants_folds(recipe, len(validation)) and folds_of(setting, train):
         verdict = judge_out_of_fold(setting, train, validation)
         return verdict, run_fit(setting, main, verdict.choice.kept + 1)
     results = run_fit(setting, main)

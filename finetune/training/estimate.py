@@ -16,11 +16,12 @@ from torch.nn import functional
 
 from finetune.data.loading import Batch, eval_loader, train_loader
 from finetune.data.manifest import Item
+from finetune.model.device import memory_told
 from finetune.model.normalise import normalise
 from finetune.recipe.schema import GradientPhase
-from finetune.training.fit import phase_augment, total_steps
+from finetune.training.fit import images_seen, phase_augment, smaller_batch
 from finetune.training.freeze import FreezePlan
-from finetune.training.judging import judged_folds, wants_folds
+from finetune.training.judging import folds_of, wants_folds
 from finetune.training.optimisers import build_optimizer
 from finetune.training.setting import Setting
 
@@ -85,9 +86,7 @@ def _phase_seconds(
 
 def _images_seen(phase: GradientPhase, images: int) -> tuple[float, int]:
     """Training images passed through in a phase, and the epochs that makes."""
-    if phase.epochs is not None:
-        return float(images * phase.epochs), phase.epochs
-    seen = min(phase.batch_size, images) * phase.accumulate * total_steps(phase, images)
+    seen = images_seen(phase, images)
     return float(seen), math.ceil(seen / images)
 
 
@@ -101,11 +100,9 @@ def _judging_seconds(
     recipe = setting.recipe
     if not wants_folds(recipe, validation):
         return 0.0
-    groups = [item.group for item in train]
-    folds = judged_folds(setting.labels(train), groups, recipe.judge_folds, recipe.seed)
     return sum(
         _phase_seconds(phase, len(learn), validation, per_image, passing) + len(judge) * passing
-        for learn, judge in folds
+        for learn, judge in folds_of(setting, train)
         for phase, per_image in zip(recipe.phases, steps, strict=True)
     )
 
@@ -144,7 +141,7 @@ def _phase_seconds_per_image(setting: Setting, phase: object, items: Sequence[It
         setting.workers,
         setting.recipe.data.max_pixels,
     )
-    with _unmoved_randomness():
+    with _unmoved_randomness(), memory_told(smaller_batch(phase)):
         return _seconds_per_image(loader, _training_step(setting, phase), setting.device)
 
 

@@ -7,13 +7,14 @@ import math
 import signal
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import numpy as np
 import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.utilities.warnings import PossibleUserWarning
@@ -21,15 +22,17 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from finetune.console import Task
+from finetune.data.batches import batch_count
 from finetune.data.loading import train_loader
-from finetune.data.manifest import Item
+from finetune.errors import TrainingError
 from finetune.evaluation.metrics import epoch_scores
+from finetune.model.device import memory_told
 from finetune.recipe.schema import AugmentOptions, GradientPhase
 from finetune.training.freeze import FreezePlan
 from finetune.training.module import PhaseModule
 from finetune.training.schedules import schedule
 from finetune.training.setting import Fit, Setting
-from finetune.training.watching import EpochCheckpoint, EpochEnd, Progress
+from finetune.training.watching import EpochCheckpoint, EpochEnd, Progress, Validate, lower_rate
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,16 @@ def total_steps(phase: GradientPhase, images: int) -> int:
     """Optimiser steps of the phase over ``images`` training images."""
     if phase.steps is not None:
         return phase.steps
-    batches = math.ceil(images / phase.batch_size)
+    batches = batch_count(images, phase.batch_size)
     return math.ceil(batches / phase.accumulate) * (phase.epochs or 0)
+
+
+def images_seen(phase: GradientPhase, images: int) -> int:
+    """How many of ``images`` training images pass in the phase, each as often as it does."""
+    if phase.epochs is not None:
+        return images * phase.epochs
+    a_pass = math.ceil(batch_count(images, phase.batch_size) / phase.accumulate)
+    return round(images * total_steps(phase, images) / a_pass)
 
 
 def fit_phase(
@@ -88,16 +99,16 @@ def fit_phase(
     )
     loader = _loader(setting, fit, phase, position, first_epoch)
     title = phase.name if fit.name == "main" else f"{fit.name} {phase.name}"
-    with _bar(setting, fit, phase, steps, first_epoch, title) as task:
+    with _bar(setting, fit, phase, first_epoch, title) as task:
         watch = EpochEnd(
             fit.name,
-            (lambda: validation_scores(setting, model, fit.monitor)) if fit.monitor else None,
+            _validation(setting, fit, model, phase),
             phase.early_stopping,
             setting.log,
             task,
         )
         callbacks = [Progress(task, title), watch, EpochCheckpoint(checkpoint)]
-        with _quiet(), _interruptible():
+        with _quiet(), _interruptible(), memory_told(smaller_batch(phase)):
             trainer = _trainer(setting, phase, steps, callbacks)
             trainer.fit(
                 module,
@@ -109,12 +120,40 @@ def fit_phase(
     return _end(model, phase, watch, trainer.current_epoch)
 
 
-def validation_scores(
-    setting: Setting, model: nn.Module, items: Sequence[Item]
-) -> dict[str, float]:
-    """Log loss, accuracy and balanced accuracy on ``items``, before calibration."""
-    logits = setting.logits(model, items)
-    return {f"val_{k}": v for k, v in epoch_scores(logits, setting.labels(items)).items()}
+def _validation(
+    setting: Setting, fit: Fit, model: nn.Module, phase: GradientPhase
+) -> Validate | None:
+    """Gives log loss, accuracy and balanced accuracy, before calibration."""
+    labels = setting.labels(fit.monitor)
+
+    def validate() -> dict[str, float]:
+        logits = setting.logits(model, fit.monitor)
+        check_finite(logits, phase)
+        return {f"val_{k}": v for k, v in epoch_scores(logits, labels).items()}
+
+    return validate if fit.monitor else None
+
+
+def check_finite(logits: np.ndarray, phase: GradientPhase) -> None:
+    """See to it that a trained network still answers with numbers.
+
+    Raises:
+        TrainingError: It doesn't.
+    """
+    if not np.isfinite(logits).all():
+        raise TrainingError(
+            f"the network's answers are no longer numbers in phase {phase.name}",
+            mend=lower_rate(phase),
+        )
+
+
+def smaller_batch(phase: GradientPhase) -> str:
+    """What to do where a batch takes too much memory: the same gradient from smaller ones."""
+    key = f"phases.{phase.name}"
+    return (
+        f"Smaller batches, summed to the same gradient: --set {key}.batch_size="
+        f"{max(1, phase.batch_size // 2)} --set {key}.accumulate={phase.accumulate * 2}"
+    )
 
 
 def phase_augment(setting: Setting, phase: GradientPhase) -> AugmentOptions:
@@ -141,14 +180,10 @@ def _loader(
 
 @contextmanager
 def _bar(
-    setting: Setting, fit: Fit, phase: GradientPhase, steps: int, first_epoch: int, title: str
+    setting: Setting, fit: Fit, phase: GradientPhase, first_epoch: int, title: str
 ) -> Iterator[Task]:
     images = len(fit.train)
-    if phase.epochs is not None:
-        total = images * phase.epochs
-    else:
-        total = min(steps * phase.accumulate * phase.batch_size, steps * phase.accumulate * images)
-    with setting.reporter.task(title, total, "images") as task:
+    with setting.reporter.task(title, images_seen(phase, images), "images") as task:
         task.advance(images * first_epoch)
         yield task
 

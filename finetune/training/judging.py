@@ -51,9 +51,14 @@ def wants_folds(recipe: Recipe, validation: int) -> bool:
 def judged_folds(
     labels: np.ndarray, groups: Sequence[str] | None, folds: int, seed: int
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Folds enough to judge `ENOUGH` images: pairs of positions to learn from and to judge."""
+    """Folds enough to judge `ENOUGH` images: pairs of positions to learn from and to judge.
+
+    None where the images can't be cut in two: all of one group.
+    """
     enough, judged = [], 0
     for learn, judge in stratified_folds(labels, folds, seed, groups):
+        if not len(learn):
+            break
         enough.append((learn, judge))
         judged += len(judge)
         if judged >= ENOUGH:
@@ -61,12 +66,17 @@ def judged_folds(
     return enough
 
 
-def judge_out_of_fold(setting: Setting, train: Sequence[Item], monitor: Sequence[Item]) -> Verdict:
-    """Try the phases on folds of the training images and choose among them."""
-    labels = setting.labels(train)
+def folds_of(setting: Setting, train: Sequence[Item]) -> list[tuple[np.ndarray, np.ndarray]]:
+    """`judged_folds` of the training images, as the recipe has them; groups stay whole."""
     groups = [item.group for item in train] if any(item.group for item in train) else None
     recipe = setting.recipe
-    folds = judged_folds(labels, groups, recipe.judge_folds, recipe.seed)
+    return judged_folds(setting.labels(train), groups, recipe.judge_folds, recipe.seed)
+
+
+def judge_out_of_fold(setting: Setting, train: Sequence[Item], monitor: Sequence[Item]) -> Verdict:
+    """Try the phases on folds of the training images and choose among them."""
+    recipe, labels = setting.recipe, setting.labels(train)
+    folds = folds_of(setting, train)
     held = np.concatenate([judge for _, judge in folds])
     setting.reporter.say(
         f"Choosing between phases on {plural(len(held), 'training image')} out-of-fold "

@@ -52,12 +52,24 @@ class Log:
     def __init__(self, path: Path, tensorboard: Path) -> None:
         self.path = path
         self.tensorboard = tensorboard
-        self.rows: list[dict[str, str]] = _read(path) if path.is_file() else []
+        self._rows: list[dict[str, str]] | None = None
         self._writers: dict[tuple[str, str], SummaryWriter] = {}
+
+    @property
+    def rows(self) -> list[dict[str, str]]:
+        """The rows so far; those of an interrupted run are read when they are first wanted."""
+        if self._rows is None:
+            self._rows = _read(self.path) if self.path.is_file() else []
+        return self._rows
+
+    def seconds(self, fit: str, phase: str) -> float:
+        """Wall time of a phase's epochs, over all sessions of the run."""
+        own = [row for row in self.rows if (row["fit"], row["phase"]) == (fit, phase)]
+        return sum(float(row["seconds"]) for row in own)
 
     def rewind(self, fit: str, phase: str, epoch: int) -> None:
         """Forget the rows of a phase after ``epoch``: they are going to be written again."""
-        self.rows = [
+        self._rows = [
             row
             for row in self.rows
             if (row["fit"], row["phase"]) != (fit, phase) or int(row["epoch"]) <= epoch

@@ -17,7 +17,7 @@ from finetune.recipe.schema import GradientPhase
 from finetune.training.freeze import FreezePlan
 from finetune.training.optimisers import build_optimizer
 from finetune.training.schedules import Factor
-from finetune.training.seeding import derived_seed
+from finetune.training.seeding import seed_of
 
 
 class PhaseModule(LightningModule):
@@ -48,7 +48,7 @@ class PhaseModule(LightningModule):
         self.spec = spec
         self.factor = factor
         self.seed_place = seed_place
-        self.loss_sum = torch.zeros((), dtype=torch.float64)
+        self.loss_sum: torch.Tensor | float = 0.0
         self.images_seen = 0
 
     def train(self, mode: bool = True) -> PhaseModule:
@@ -60,12 +60,12 @@ class PhaseModule(LightningModule):
 
     def on_train_epoch_start(self) -> None:
         """Begin the epoch's mean loss."""
-        self.loss_sum = torch.zeros((), dtype=torch.float64)
+        self.loss_sum = 0.0
         self.images_seen = 0
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Make dropout and drop-path a function of the seed and the step."""
-        torch.manual_seed(derived_seed(*self.seed_place, self.current_epoch, batch_idx))
+        torch.manual_seed(seed_of(*self.seed_place, self.current_epoch, batch_idx))
 
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
         """The batch's mean loss."""
@@ -74,7 +74,8 @@ class PhaseModule(LightningModule):
             logits, batch.labels, label_smoothing=self.phase.label_smoothing
         )
         count = len(batch.labels)
-        self.loss_sum += loss.detach().double().cpu() * count
+        # On the device: to fetch it here would make a GPU wait in every step.
+        self.loss_sum = self.loss_sum + loss.detach() * count
         self.images_seen += count
         return loss
 

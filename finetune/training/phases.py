@@ -16,7 +16,7 @@ from finetune.data.manifest import Item
 from finetune.model.head import set_head
 from finetune.recipe.schema import GradientPhase, SolverPhase
 from finetune.training.checkpoints import PhaseStore, phase_store
-from finetune.training.fit import fit_phase
+from finetune.training.fit import check_finite, fit_phase
 from finetune.training.freeze import FreezePlan, digest, freeze_table, prove_frozen
 from finetune.training.optimisers import stage_rates
 from finetune.training.setting import Fit, Setting
@@ -92,8 +92,7 @@ def _solve(
     head = solve(setting, phase, inputs, fit.train, phase.l2)
     set_head(model, torch.from_numpy(head.weight), torch.from_numpy(head.bias))
     record = _record(phase, plan, model, before, time.monotonic() - started) | {
-        "ended": f"solved; l2 {head.l2:.3g} has the lowest cross-validated log loss, "
-        f"{head.cv_log_loss:.4f}",
+        "ended": f"solved; {_l2_words(phase, head)}",
         "l2": head.l2,
     }
     seen = features_of(setting, model, fit.judged, pristine=pristine)
@@ -101,6 +100,12 @@ def _solve(
     if pristine:
         arrays["out_of_fold"] = head.out_of_fold
     store.finish(record, model.state_dict(), **arrays)
+
+
+def _l2_words(phase: SolverPhase, head: SolvedHead) -> str:
+    if phase.l2 == "auto":
+        return f"l2 {head.l2:.3g} has the lowest cross-validated log loss, {head.cv_log_loss:.4f}"
+    return f"l2 {head.l2:.3g} as the recipe says; cross-validated log loss {head.cv_log_loss:.4f}"
 
 
 def solve(
@@ -141,17 +146,18 @@ def _descend(
     store: PhaseStore,
 ) -> None:
     """A phase by gradient descent."""
-    started = time.monotonic()
     plan = FreezePlan.of(model, phase.train, phase.batch_norm)
     plan.apply(model)
     before = digest(plan.frozen_tensors(model))
     end = fit_phase(setting, fit, model, plan, phase, position, store.running)
-    record = _record(phase, plan, model, before, time.monotonic() - started) | {
+    record = _record(phase, plan, model, before, setting.log.seconds(fit.name, phase.name)) | {
         "ended": end.reason,
         "epochs": end.epochs,
         "best_epoch": end.best_epoch,
     }
-    store.finish(record, model.state_dict(), judged=setting.logits(model, fit.judged))
+    judged = setting.logits(model, fit.judged)
+    check_finite(judged, phase)
+    store.finish(record, model.state_dict(), judged=judged)
 
 
 def _record(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 
-def derived_seed(*place: int | str) -> int:
+def seed_of(*place: int | str) -> int:
     """A 63-bit seed for a place such as ``(seed, "step", phase, epoch, batch)``.
 
     Places that differ in any part give unrelated seeds (BLAKE2b of their text).

@@ -18,6 +18,7 @@ from finetune.data.loading import eval_loader, worker_count
 from finetune.data.manifest import Item, Manifest
 from finetune.evaluation.prediction import predict_logits
 from finetune.features.extraction import features
+from finetune.model.head import classifier
 from finetune.recipe.schema import Recipe
 from finetune.training.log import Log
 
@@ -93,6 +94,8 @@ class Setting:
 
     def pristine_features(self, items: Sequence[Item]) -> np.ndarray:
         """Inputs of the pretrained network's classifier, ``[N, D]``; each image is passed once."""
+        if not items:
+            return np.empty((0, classifier(self.pristine).in_features), dtype=np.float32)
         missing = [item for item in items if item.path not in self._features]
         if missing:
             fresh = self.live_features(self.pristine, missing, "features")

@@ -88,8 +88,8 @@ def solve_head(
 
     A class without an image to learn from, in a fold or at all, counts as half an image.
 
-    It takes ``8 * N * min(N, D)`` bytes and about half a gigabyte at most beside that, and some
-    ``1000 * N * min(N, D) * C * folds`` operations.
+    It takes ``8 * N * min(N, D)`` bytes and, beside that, about half a gigabyte or ``50 * N * C``
+    bytes if that is more; and some ``1000 * N * min(N, D) * C * folds`` operations.
 
     Args:
         features: What the head sees, ``[N, D]``.

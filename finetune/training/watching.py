@@ -15,7 +15,7 @@ from finetune.console import Task
 from finetune.data.loading import Batch
 from finetune.errors import TrainingError
 from finetune.files import replacing
-from finetune.recipe.schema import EarlyStoppingOptions
+from finetune.recipe.schema import EarlyStoppingOptions, GradientPhase
 from finetune.training.log import Log, LogRow
 from finetune.training.module import PhaseModule
 
@@ -153,9 +153,13 @@ def _check_loss(module: PhaseModule, epoch: int) -> None:
     if not math.isfinite(module.mean_loss):
         raise TrainingError(
             f"the loss is no longer a number in epoch {epoch} of phase {module.phase.name}",
-            mend=f"Lower its rate: --set phases.{module.phase.name}.optimizer.lr="
-            f"{module.phase.optimizer.lr / 10:g}",
+            mend=lower_rate(module.phase),
         )
+
+
+def lower_rate(phase: GradientPhase) -> str:
+    """What to do where training ran away."""
+    return f"Lower its rate: --set phases.{phase.name}.optimizer.lr={phase.optimizer.lr / 10:g}"
 
 
 def _row(

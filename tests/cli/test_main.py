@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -79,6 +81,9 @@ def test_a_dry_run_writes_nothing(
         (["train", "photos", "--weights", "none", "--out", "photos/run"], "inside DATA"),
         (["train", "--resume", "photos"], "environment.json"),
         (["train", "--resume", "photos", "--weights", "none"], "--weights"),
+        (["train", "--resume", "photos", "--recipe", "lp_ft"], "--recipe"),
+        (["train", "photos/red", "--weights", "none"], "name the folder above"),
+        (["train", "photos", "--recipe", "mien.yaml"], "Beside it there is mine.yaml"),
         (["predict", "photos", "photos", "--out", "p.csv"], "no run directory"),
         (["evaluate", "nowhere", "photos", "--out", "e"], "does not exist"),
     ],
@@ -92,11 +97,74 @@ def test_what_the_user_can_mend_ends_with_status_two(
     told: str,
 ) -> None:
     photos({"red": 4, "green": 4})
+    (tmp_path / "mine.yaml").write_text("extends: lp_ft", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     assert run(monkeypatch, *arguments) == 2
     shown = capsys.readouterr()
     assert told in shown.err + shown.out
     assert "Traceback" not in shown.err
+
+
+def test_ctrl_c_ends_with_130_and_says_how_to_go_on(
+    photos: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    data, model = photos({"red": 12, "green": 12}, noise=10), tmp_path / "my run"
+
+    def interrupted(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("finetune.api.training.run_course", interrupted)
+    train = ["train", str(data), "-r", "linear_probe", "-w", "none", "-o", str(model)]
+    assert run(monkeypatch, *train, *settings()) == 130
+    assert f"finetune train --resume '{model}'" in capsys.readouterr().err
+    moved = data.rename(tmp_path / "moved")
+    assert run(monkeypatch, "train", "--resume", str(model), str(moved)) == 130
+    assert f"finetune train --resume '{model}' {moved}" in capsys.readouterr().err
+    monkeypatch.undo()
+    assert run(monkeypatch, "train", "--resume", str(model), str(moved)) == 0
+    assert "accuracy of guessing" in capsys.readouterr().out
+
+
+def test_ctrl_c_before_a_run_was_made_promises_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("finetune.api.training.plan", interrupted)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    assert run(monkeypatch, "train", "photos") == 130
+    assert "--resume" not in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_place_that_cannot_be_written_to_is_told_before_the_work(
+    photos: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    data, locked = photos({"red": 4, "green": 4}), tmp_path / "locked"
+    locked.mkdir(mode=0o500)
+    assert run(monkeypatch, "train", str(data), "-w", "none", "-o", str(locked / "run")) == 2
+    assert "can't be written to" in capsys.readouterr().err
+
+
+def test_a_full_disk_is_told_without_a_traceback(
+    photos: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/there/model")
+
+    monkeypatch.setattr("finetune.api.train", full)
+    assert run(monkeypatch, "train", str(photos({"red": 4, "green": 4}))) == 2
+    assert "/there/model: No space left on device" in capsys.readouterr().err
 
 
 def test_help_lists_the_commands() -> None:

@@ -11,8 +11,6 @@ from finetune.data.reading import list_data, read_data
 from finetune.errors import DataError
 from finetune.recipe.schema import DataOptions
 
-SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "datasets"
-
 
 def options(**values) -> DataOptions:
     return DataOptions.model_validate(values)
@@ -262,10 +260,8 @@ def test_the_split_depends_on_the_seed_and_nothing_else(write_folder):
 
 
 @pytest.mark.real
-def test_real_photographs_are_all_read():
-    if not SHARED.is_dir():
-        pytest.skip("no shared data sets")
-    manifest = read(SHARED / "hymenoptera")
+def test_real_photographs_are_all_read(shared):
+    manifest = read(shared / "datasets" / "hymenoptera")
     assert manifest.classes == ("ants", "bees")
     assert all(item.status == "ok" for item in manifest.items)
     assert len(manifest.part("test")) == 153

@@ -9,7 +9,7 @@ from finetune.errors import DataError, RunError
 from finetune.recipe.schema import DataOptions
 
 
-def test_scoring_keeps_the_models_classes_and_the_given_parts(write_folder, told):
+def test_scoring_keeps_the_models_classes(write_folder, told):
     root = write_folder({"cat": 3, "cow": 2})
     manifest = read_labelled(root, ("ape", "cat", "cow"), 10**6, told)
     assert manifest.classes == ("ape", "cat", "cow")

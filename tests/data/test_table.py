@@ -52,6 +52,7 @@ def test_splits_and_groups_are_taken(table):
         ("path,label\n", "it lists no image"),
         ("path,label\n1,a,b\n2\n", "not 2 cells, as in the first line: line 2, 3"),
         ('path,label\n1,"a\n', "is no CSV"),
+        ('"path"x,label\n1,a\n', "is no CSV"),
         ("path,label\n1, \n,a\n", "path is empty in 1 row: 3\nlabel is empty in 1 row: 2"),
         ("path,label,split\n1,a,train\n2,a,tset\n", "split 'tset' in 1 row"),
         ("path,label,split\n1,a,train\n2,a,\n", "split is empty in 1 row and filled in others: 3"),

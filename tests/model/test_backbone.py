@@ -21,7 +21,6 @@ from finetune.recipe.schema import InputOptions
 
 Options = Callable[..., Any]
 Make = Callable[..., nn.Module]
-SHARED = Path(__file__).parents[3] / "shared" / "weights" / "mobilenetv2_100.tf_in1k.safetensors"
 
 
 @pytest.fixture
@@ -92,9 +91,9 @@ def test_resnet50_from_a_file_of_real_size(
 
 
 @pytest.mark.real
-@pytest.mark.skipif(not SHARED.exists(), reason="the shared weights are not here")
-def test_a_described_file_needs_nothing_else(options: Options) -> None:
-    choice = choose_weights(options(), str(SHARED), None)
+def test_a_described_file_needs_nothing_else(options: Options, shared: Path) -> None:
+    (weights,) = (shared / "weights").glob("mobilenetv2_100*.safetensors")
+    choice = choose_weights(options(), str(weights), None)
     loaded = load_backbone(choice, 4, seed=1)
     assert loaded.report.licence == "Apache-2.0"
     assert loaded.report.tensors == 312
@@ -103,7 +102,7 @@ def test_a_described_file_needs_nothing_else(options: Options) -> None:
         interpolation="bilinear", mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)
     )
     plain = timm.create_model("mobilenetv2_100", pad_type="same", num_classes=1000).eval()
-    plain.load_state_dict(load_file(SHARED))
+    plain.load_state_dict(load_file(weights))
     pictures = torch.randn(2, 3, 224, 224)
     with torch.no_grad():
         assert torch.allclose(

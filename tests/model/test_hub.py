@@ -16,6 +16,7 @@ from huggingface_hub import constants
 from safetensors.torch import save
 from torch import nn
 
+from finetune.cli import main
 from finetune.errors import HubUnreachable, WeightsError
 from finetune.model.backbone import load_backbone
 from finetune.model.hub import HubSource, cached, endpoint, fetch, probe
@@ -188,3 +189,25 @@ def test_environment_variables_are_honoured(hub: Any, tmp_path: Path) -> None:
         [sys.executable, "-c", code], env=offline, capture_output=True, text=True, check=True
     )
     assert again.stdout == run.stdout
+
+
+def test_train_without_a_hub_ends_before_a_look_at_the_images(
+    hub: Any,
+    photos: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    hub.behaviour = "hang"
+    seen: list[object] = []
+    monkeypatch.setattr("finetune.api.planning.read_data", lambda *given: seen.append(given))
+    monkeypatch.setattr(sys, "argv", ["finetune", "train", str(photos({"a": 4, "b": 4}))])
+    started = time.monotonic()
+    with pytest.raises(SystemExit) as ended:
+        main()
+    # The five seconds count from the first request; imports come before it.
+    assert time.monotonic() - started < 5 + 10
+    assert ended.value.code == 2
+    assert not seen
+    shown = capsys.readouterr().err
+    for way in ("--weights FILE", "--weights none", "--recipe from_scratch", "HF_ENDPOINT"):
+        assert way in shown

@@ -13,7 +13,6 @@ from finetune.data.input_spec import InputSpec
 from finetune.errors import FinetuneError, RecipeError, WeightsError
 from finetune.model.hub import HubSource
 from finetune.model.metadata import MODEL_ARGS
-from finetune.model.registry import backbone_names
 from finetune.model.weights import choose_weights
 
 Options = Callable[..., Any]
@@ -230,10 +229,3 @@ def test_files_that_are_none(options: Options, tmp_path: Path) -> None:
     }.items():
         with pytest.raises(FinetuneError, match=told):
             choose_weights(options(), str(tmp_path / name), None)
-
-
-def test_backbone_names() -> None:
-    assert "resnet50.tv_in1k" in backbone_names("resnet50.*")
-    assert "resnet50.tv_in1k" in backbone_names("tv_in1k")
-    assert backbone_names("no_such_net") == []
-    assert len(backbone_names()) > 1000

@@ -7,7 +7,7 @@ from finetune.errors import DeviceError, RecipeError
 from finetune.recipe.schema import GradientPhase, Recipe
 from finetune.training.binding import check_processes, check_validation, pick_precision
 from finetune.training.fit import total_steps
-from finetune.training.seeding import derived_seed
+from finetune.training.seeding import seed_of
 
 CPU = torch.device("cpu")
 
@@ -56,6 +56,6 @@ def test_seeds_differ_wherever_the_place_differs() -> None:
         (1, "step", 0, 1, 0),
         (2, "step", 0, 0, 0),
     ]
-    assert len({derived_seed(*place) for place in places}) == 4
-    assert derived_seed(1, 23) != derived_seed(12, 3)
-    assert 0 <= derived_seed(1) < 2**63
+    assert len({seed_of(*place) for place in places}) == 4
+    assert seed_of(1, 23) != seed_of(12, 3)
+    assert 0 <= seed_of(1) < 2**63

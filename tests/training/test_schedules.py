@@ -57,7 +57,9 @@ def test_one_cycle_rises_then_falls() -> None:
 def test_a_factor_stays_between_zero_and_one(
     name: str, total: int, warmup: float, final: float
 ) -> None:
-    options = ScheduleOptions.model_validate({"name": name, "warmup": warmup, "final": final})
+    options = ScheduleOptions.model_validate(
+        {"name": name, "warmup": warmup} | ({} if name == "constant" else {"final": final})
+    )
     factor = schedule(options, total)
     assert all(0.0 <= factor(step) <= 1.0 for step in range(total + 3))
 
@@ -65,3 +67,16 @@ def test_a_factor_stays_between_zero_and_one(
 def test_milestones_go_with_step_alone() -> None:
     with pytest.raises(ValueError, match="milestones"):
         ScheduleOptions.model_validate({"name": "cosine", "milestones": [0.5]})
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"name": "constant", "final": 0.1}, "final: constant has none"),
+        ({"name": "step", "milestones": [0.5], "final": 0.1}, "final: step has none"),
+        ({"name": "cosine", "gamma": 0.5}, "gamma: cosine has none"),
+    ],
+)
+def test_what_a_schedule_would_not_use_is_refused(options: dict[str, object], told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        ScheduleOptions.model_validate(options)

@@ -1,0 +1,67 @@
+"""Which images make which batch: pure functions of the seed, the phase and the epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+from torch.utils.data import Sampler
+
+from finetune.data.images import Key
+from finetune.data.randomness import Purpose, derived_seed, scrambled
+
+
+def epoch_order(n: int, seed: int, phase: int, epoch: int) -> npt.NDArray[np.int64]:
+    """The order of ``n`` images in an epoch, a permutation ``[n]``; a pure function."""
+    key = derived_seed(seed, Purpose.ORDER, phase, epoch)
+    return np.argsort(scrambled(np.arange(n, dtype=np.uint64), key), kind="stable")
+
+
+def batch_count(n: int, batch_size: int) -> int:
+    """Batches of an epoch of ``n`` images: a single one left over joins the batch before it."""
+    whole, rest = divmod(n, batch_size)
+    return max(min(n, 1), whole + (rest > 1))
+
+
+class TrainBatches(Sampler[list[Key]]):
+    """The keys of an epoch's batches; the loader moves it on to the next epoch.
+
+    A last batch of one image goes to the batch before it: BatchNorm can't learn from one alone.
+    """
+
+    def __init__(self, n: int, batch_size: int, seed: int, phase: int, first_epoch: int) -> None:
+        self.n, self.batch_size = n, batch_size
+        self.seed, self.phase, self.epoch = seed, phase, first_epoch
+
+    def set_epoch(self, epoch: int) -> None:
+        """Make the loader's next pass that epoch."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        # Not a generator itself: the epoch is that of this call, not of the first batch.
+        order = epoch_order(self.n, self.seed, self.phase, self.epoch)
+        return _in_batches(order, len(self), self.batch_size, self.epoch)
+
+    def __len__(self) -> int:
+        return batch_count(self.n, self.batch_size)
+
+
+class EvalBatches(Sampler[list[Key]]):
+    """The keys of all images in their order."""
+
+    def __init__(self, n: int, batch_size: int) -> None:
+        self.n, self.batch_size = n, batch_size
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        return _in_batches(np.arange(self.n), len(self), self.batch_size, 0)
+
+    def __len__(self) -> int:
+        return -(-self.n // self.batch_size)
+
+
+def _in_batches(
+    order: npt.NDArray[np.int64], batches: int, batch_size: int, epoch: int
+) -> Iterator[list[Key]]:
+    for chosen in np.split(order, np.arange(1, batches) * batch_size)[:batches]:
+        yield [Key(position, epoch, 0) for position in chosen.tolist()]
