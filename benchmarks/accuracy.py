@@ -222,6 +222,7 @@ def keep(row: Measured) -> None:
     rows = [old for old in rows if (old.data, old.way) != (row.data, row.way)] + [row]
     machine = describe_machine()
     machine.pop("command")
+    machine["system"] = f"{platform.system()} {platform.machine()}"
     content = {"machine": machine, "measured": [asdict(each) for each in rows]}
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
