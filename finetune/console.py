@@ -181,19 +181,28 @@ class _BarTask:
 
 def _progress(console: rich.console.Console, unit: str) -> rich.progress.Progress:
     from rich import progress
+    from rich.text import Text
 
     class Rate(progress.ProgressColumn):
-        def render(self, task: progress.Task) -> str:
+        def render(self, task: progress.Task) -> Text:
             speed = task.finished_speed or task.speed
-            return f"{rate(speed)} {unit}/s" if speed else ""
+            return Text(f"{rate(speed)} {unit}/s" if speed else "")
 
-    return progress.Progress(
+    class TwoLines(progress.Progress):
+        """The scores have a line of their own: beside the bar 80 columns are not enough."""
+
+        def get_renderables(self) -> Iterator[rich.console.RenderableType]:
+            yield self.make_tasks_table(self.tasks)
+            for task in self.tasks:
+                if task.fields["scores"]:
+                    yield Text(task.fields["scores"], overflow="ellipsis", no_wrap=True)
+
+    return TwoLines(
         progress.TextColumn("{task.description}", markup=False),
         progress.BarColumn(bar_width=16),
         progress.MofNCompleteColumn(),
         Rate(),
         progress.TimeRemainingColumn(compact=True),
-        progress.TextColumn("{task.fields[scores]}", markup=False),
         console=console,
         transient=False,
     )

@@ -16,16 +16,6 @@ from finetune.text import plural, printable
 if TYPE_CHECKING:
     from finetune.deploy.result import Run
 
-_SCORES = {
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced accuracy",
-    "macro_f1": "macro F1",
-    "roc_auc": "ROC AUC",
-    "average_precision": "average precision",
-    "log_loss": "log loss",
-    "brier": "Brier score",
-    "ece": "calibration error (ECE)",
-}
 _MOST_CLASSES = 30
 
 
@@ -60,12 +50,14 @@ def show_scores(console: Console, metrics: Mapping[str, Any]) -> None:
 
 
 def _score_table(metrics: Mapping[str, Any]) -> Table:
+    from finetune.deploy.result import SCORE_NAMES
+
     percent = f"{metrics['confidence']:.0%} interval"
     table = _table()
     table.add_column("score")
     table.add_column("value", justify="right")
     table.add_column(percent, justify="right")
-    for key, name in _SCORES.items():
+    for key, name in SCORE_NAMES.items():
         table.add_row(name, *_figures(metrics[key]))
     table.add_section()
     table.add_row("accuracy of guessing", *_figures(metrics["baseline"]["majority"]))

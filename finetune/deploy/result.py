@@ -23,7 +23,17 @@ if TYPE_CHECKING:
     import pandas as pd
     from torch import nn
 
-SHOWN_SCORES = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "ece", "roc_auc")
+SCORE_NAMES = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro F1",
+    "roc_auc": "ROC AUC",
+    "average_precision": "average precision",
+    "log_loss": "log loss",
+    "brier": "Brier score",
+    "ece": "calibration error (ECE)",
+}
+"""The scores of ``metrics.json`` that are shown, and what people call them."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +114,7 @@ class Run:
     def _repr_html_(self) -> str:
         """What a notebook shows: the scores with their intervals, and what a guess would score."""
         metrics = self.metrics
-        rows = [(name.replace("_", " "), metrics[name]) for name in SHOWN_SCORES]
+        rows = [(name, metrics[key]) for key, name in SCORE_NAMES.items()]
         rows.append(("a guess of the commonest class", metrics["baseline"]["majority"]))
         cells = "".join(
             f"<tr><td style='text-align:left'>{name}</td><td>{_number(score['value'])}</td>"
