@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +36,14 @@ def write_photos_fixture() -> Callable[..., Path]:
 def photos(tmp_path: Path) -> Callable[..., Path]:
     """Writes a data set below the test's own folder."""
     return lambda counts, name="photos", **options: write_photos(tmp_path / name, counts, **options)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tests keep features below their own folder, never in that of the person who runs them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FINETUNE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -35,6 +35,7 @@ def _classifier(planned: Plan, setting: Setting, trained: Trained) -> Classifier
         temperature=trained.temperature,
         majority=majority,
         max_pixels=planned.recipe.data.max_pixels,
+        number_format=setting.inference,
         config=local_dir_config(planned.loaded, len(classes), planned.spec, classes),
     )
 

@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from os import PathLike, fspath
 from pathlib import Path
 
+import torch
+
 from finetune.console import Reporter, automatic
 from finetune.data.input_spec import InputSpec
+from finetune.data.loading import eval_loader
 from finetune.data.manifest import Manifest
 from finetune.data.reading import check_exists, read_data
+from finetune.features.body import FLOAT32, fastest_format
 from finetune.model.backbone import Loaded, input_spec, load_backbone
 from finetune.model.device import pick_device
 from finetune.model.precision import native_bfloat16
@@ -33,6 +37,9 @@ from finetune.training.preview import show_plan
 from finetune.training.setting import Setting
 
 PathName = str | PathLike[str]
+
+_SAMPLE = 16
+"""Images that number formats are compared on."""
 
 
 @dataclass(frozen=True)
@@ -107,18 +114,36 @@ def load(choice: Choice, classes: int, recipe: Recipe) -> Loaded:
 
 def setting_of(planned: Plan, run: RunDirectory | None, reporter: Reporter) -> Setting:
     """What a training works with; without a ``run`` nothing is written."""
-    folder = run or RunDirectory(Path())
+    folder, device = run or RunDirectory(Path()), pick_device()
     return Setting(
         recipe=planned.recipe,
         manifest=planned.manifest,
         spec=planned.spec,
-        pristine=planned.loaded.model,
-        device=pick_device(),
+        pristine=planned.loaded.model.to(device),
+        device=device,
         precision=planned.recipe.precision,
+        inference=_inference_format(planned, device, reporter),
         checkpoints=folder.checkpoints,
         log=Log(folder.log, folder.tensorboard),
         reporter=reporter,
     )
+
+
+def _inference_format(planned: Plan, device: torch.device, reporter: Reporter) -> str:
+    """What networks that only predict compute in: shorter numbers if that changes little."""
+    if planned.recipe.precision == FLOAT32:
+        return FLOAT32
+    train = planned.manifest.part("train")[:_SAMPLE]
+    files = [planned.manifest.file(item) for item in train]
+    pixels = planned.recipe.data.max_pixels
+    (batch,) = eval_loader(files, planned.spec, _SAMPLE, 0, pixels)
+    chosen = fastest_format(planned.loaded.model.to(device), planned.spec, batch.images)
+    if chosen == FLOAT32:
+        reporter.say(
+            "Features and predictions are computed in float32: bfloat16 would change this "
+            "network's features too much."
+        )
+    return chosen
 
 
 def _absolute(weights: PathName | None) -> str | None:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from finetune.cli.cache import app as cache
 from finetune.cli.recipes import app as recipes
 
 app = typer.Typer(
@@ -18,6 +19,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(recipes, name="recipes", help="List, show, copy and check recipes.")
+app.add_typer(cache, name="cache", help="List and clear what is kept of frozen networks.")
 
 
 def _version(wanted: bool) -> None:

@@ -39,6 +39,7 @@ class Classifier:
         temperature: What logits are divided by before the softmax.
         majority: The training images' commonest class: what a guess would answer.
         max_pixels: Pictures with more are not opened.
+        number_format: What its body computes in where the processor has it: float32 or bfloat16.
         config: timm's ``config.json``.
     """
 
@@ -48,6 +49,7 @@ class Classifier:
     temperature: float
     majority: str
     max_pixels: int
+    number_format: str
     config: dict[str, Any]
 
 
@@ -82,6 +84,7 @@ def _preprocessing(classifier: Classifier) -> dict[str, Any]:
         "temperature": classifier.temperature,
         "majority": classifier.majority,
         "max_pixels": classifier.max_pixels,
+        "number_format": classifier.number_format,
     }
 
 
@@ -141,5 +144,6 @@ def _classifier(folder: Path, settings: dict[str, Any], config: dict[str, Any]) 
         temperature=float(settings["temperature"]),
         majority=str(settings["majority"]),
         max_pixels=int(settings["max_pixels"]),
+        number_format=str(settings["number_format"]),
         config=config,
     )

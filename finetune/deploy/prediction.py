@@ -13,7 +13,9 @@ from finetune.data.loading import prediction_loader, worker_count
 from finetune.deploy.bundle import Classifier
 from finetune.evaluation.calibration import softmax
 from finetune.evaluation.prediction import predict_logits
+from finetune.features.body import FLOAT32
 from finetune.model.device import memory_told
+from finetune.model.precision import native_bfloat16
 
 _BATCH = 64
 
@@ -46,7 +48,8 @@ def classify(
         reporter.task(title, len(files), "images") as task,
     ):
         model = classifier.model.to(device)
-        logits = predict_logits(model, loader, classifier.spec, device, task)
+        fast = classifier.number_format if native_bfloat16(device) else FLOAT32
+        logits = predict_logits(model, loader, classifier.spec, device, task, fast)
     return logits, errors
 
 

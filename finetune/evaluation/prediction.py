@@ -12,16 +12,20 @@ from torch import nn
 from finetune.console import Task
 from finetune.data.input_spec import InputSpec
 from finetune.data.loading import Batch
+from finetune.features.body import FLOAT32
+from finetune.features.extraction import features
 from finetune.model.head import classifier
-from finetune.model.modes import evaluating
-from finetune.model.normalise import normalise
-from finetune.model.precision import full_precision
 
 
 def predict_logits(
-    model: nn.Module, loader: Iterable[Batch], spec: InputSpec, device: torch.device, task: Task
+    model: nn.Module,
+    loader: Iterable[Batch],
+    spec: InputSpec,
+    device: torch.device,
+    task: Task,
+    number_format: str = FLOAT32,
 ) -> npt.NDArray[np.float32]:
-    """Logits for every image, in evaluation mode and plain float32 arithmetic.
+    """Logits for every image, in evaluation mode; the classifier itself computes in float32.
 
     Args:
         model: The network; it is moved to ``device`` and otherwise left as it was.
@@ -29,20 +33,16 @@ def predict_logits(
         spec: How pictures become inputs.
         device: Where to compute.
         task: Is told of each batch.
+        number_format: What the network's body computes in, ``float32`` or ``bfloat16``.
 
     Returns:
-        float32 ``[N, C]``; the row of an image is its index.
+        ``[N, C]``; the row of an image is its index.
     """
-    logits, indices = [], []
-    model.to(device)
-    with evaluating(model), torch.inference_mode(), full_precision(device):
-        for batch in loader:
-            logits.append(model(normalise(batch.images, spec, device)).float().cpu())
-            indices.append(batch.indices)
-            task.advance(len(batch.indices))
-    if not logits:
-        return np.empty((0, classifier(model).out_features), dtype=np.float32)
-    found = torch.cat(logits).numpy()
-    placed = np.empty_like(found)
-    placed[torch.cat(indices).cpu().numpy()] = found
-    return placed
+    return answers(model, features(model, loader, spec, device, task, number_format))
+
+
+def answers(model: nn.Module, inputs: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The classifier's logits ``[N, C]`` for its inputs ``[N, D]``."""
+    layer = classifier(model)
+    weight, bias = (t.detach().float().cpu().numpy() for t in (layer.weight, layer.bias))
+    return np.asarray(inputs @ weight.T + bias, dtype=np.float32)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
 from finetune.console import Task
 from finetune.data.input_spec import InputSpec
-from finetune.model.head import FeatureTap, classifier
-from finetune.model.modes import evaluating
-from finetune.model.normalise import normalise
+from finetune.features.body import FLOAT32, body_of
+from finetune.model.head import classifier
 from finetune.model.precision import full_precision
 
 
@@ -35,33 +35,48 @@ def features(
     spec: InputSpec,
     device: torch.device,
     task: Task,
-) -> np.ndarray:
-    """The inputs of the classifier for every image, in evaluation mode and float32.
+    number_format: str = FLOAT32,
+) -> npt.NDArray[np.float32]:
+    """The inputs of the classifier for every image, in evaluation mode.
 
     Args:
         model: The network; it is moved to ``device`` and otherwise left as it was.
-        loader: Batches in any order.
+        loader: Batches in any order; their indices are the numbers from 0 to N - 1.
         spec: Preprocessing of the images.
         device: Where to compute.
         task: Told of each batch that is done.
+        number_format: What the body computes in, ``float32`` or ``bfloat16``.
 
     Returns:
-        float32 ``[N, D]``; rows in the order of the batches' indices.
+        ``[N, D]``; the row of an image is its index.
+
+    Raises:
+        WeightsError: The classifier's inputs are not ``[N, D]``.
     """
-    rows: list[np.ndarray] = []
-    places: list[np.ndarray] = []
     model.to(device)
-    with (
-        evaluating(model),
-        torch.inference_mode(),
-        full_precision(device),
-        FeatureTap(model) as tap,
-    ):
-        for batch in loader:
-            model(normalise(batch.images, spec, device))
-            rows.append(tap.features.float().cpu().numpy())
-            places.append(batch.indices.cpu().numpy())
-            task.advance(len(batch.indices))
-    if not rows:
-        return np.zeros((0, classifier(model).in_features), dtype=np.float32)
-    return np.concatenate(rows)[np.argsort(np.concatenate(places), kind="stable")]
+    found = np.empty((0, classifier(model).in_features), dtype=np.float32)
+    parts = list(_passed(model, loader, spec, device, task, number_format))
+    if not parts:
+        return found
+    rows = torch.cat([part for part, _ in parts]).numpy()
+    placed = np.empty_like(rows)
+    placed[torch.cat([indices for _, indices in parts]).numpy()] = rows
+    return placed
+
+
+def _passed(
+    model: nn.Module,
+    loader: Iterable[ImageBatch],
+    spec: InputSpec,
+    device: torch.device,
+    task: Task,
+    number_format: str,
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    body = None
+    for batch in loader:
+        # Around the network alone: what iterates may compute in between.
+        with torch.inference_mode(), full_precision(device):
+            body = body or body_of(model, spec, device, number_format)
+            rows = body(batch.images).float().cpu()
+        yield rows, batch.indices.cpu()
+        task.advance(len(batch.indices))

@@ -116,8 +116,16 @@ def _with_head(model: nn.Module, levels: Levels, head: str) -> dict[str, int]:
             continue
         if name in stateful or not _is_leaf(model, name) or name in levels.outputs:
             break
+        if any(outer in stateful for outer in _around(name)):
+            break  # the activation inside a norm goes with the norm
         place[name] = len(levels.names)
     return place
+
+
+def _around(name: str) -> Iterator[str]:
+    """The modules that ``name`` lies in, the network itself left out."""
+    while name := name.rpartition(".")[0]:
+        yield name
 
 
 def _tensor_names(model: nn.Module) -> Iterator[str]:

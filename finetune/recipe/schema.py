@@ -26,6 +26,7 @@ from finetune.recipe.sections import (
     InputOptions,
     ModelOptions,
     Section,
+    StoreOptions,
     TransformOptions,
 )
 
@@ -42,6 +43,7 @@ __all__ = [
     "Recipe",
     "ScheduleOptions",
     "SolverPhase",
+    "StoreOptions",
     "TransformOptions",
 ]
 
@@ -80,6 +82,10 @@ class Recipe(Section):
     augment: AugmentOptions = Field(
         default_factory=lambda: AugmentOptions.model_validate({}),
         description="How training images are varied.",
+    )
+    store: StoreOptions = Field(
+        default_factory=lambda: StoreOptions.model_validate({}),
+        description="What is kept of frozen networks' outputs.",
     )
     phases: list[Phase] = Field(
         min_length=1, max_length=32, description="The schedule: what trains, one after another."

@@ -92,6 +92,21 @@ class InputOptions(Section):
     )
 
 
+class StoreOptions(Section):
+    """What frozen networks made of the images is kept, so that it is computed once."""
+
+    use: bool = Field(
+        True,
+        description="Keep features on disk, in FINETUNE_CACHE or the platform's cache folder. "
+        "Another run on the same images, weights and size passes no image through the network.",
+    )
+    gib: Annotated[float, Field(gt=0.0)] | Literal["auto"] = Field(
+        "auto",
+        description="Most that all kept features may take, in GiB; the longest unused go first. "
+        "auto: the smaller of 10 and a tenth of the free disk.",
+    )
+
+
 class TransformOptions(Section):
     """One registered albumentations transform with its arguments."""
 

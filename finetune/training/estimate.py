@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from finetune.data.loading import Batch, eval_loader, train_loader
 from finetune.data.manifest import Item
+from finetune.features.body import body_of
 from finetune.model.device import memory_told
 from finetune.model.normalise import normalise
 from finetune.recipe.schema import GradientPhase
@@ -65,7 +66,8 @@ def estimate(setting: Setting) -> Estimate:
         for phase, per_image in zip(setting.recipe.phases, steps, strict=True)
     )
     solved = any(not isinstance(phase, GradientPhase) for phase in setting.recipe.phases)
-    once = (len(train) + len(validation)) * passing
+    images = [*train, *validation]
+    once = setting.frozen.missing(images) * passing if solved else len(images) * passing
     return Estimate(
         phases=phases,
         judging=_judging_seconds(setting, train, len(validation), steps, passing),
@@ -117,11 +119,11 @@ def _seconds_per_passed_image(setting: Setting, items: Sequence[Item]) -> float:
         setting.workers,
         setting.recipe.data.max_pixels,
     )
-    model = copy.deepcopy(setting.pristine).to(setting.device).eval()
+    body = body_of(setting.pristine, setting.spec, setting.device, setting.inference)
 
     @torch.inference_mode()
     def step(batch: Batch) -> None:
-        model(normalise(batch.images, setting.spec, setting.device))
+        body(batch.images)
 
     return _seconds_per_image(loader, step, setting.device)
 

@@ -7,8 +7,7 @@ phase says which of its parts learn.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +15,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from finetune.errors import FrozenTensorsMoved
+from finetune.model.fingerprint import digest
 from finetune.model.stages import Stage, stages_of, trained
 
 
@@ -96,16 +96,6 @@ def _norm_tensors(
             yield from ((f"{name}.{key}", value) for key, value in module.named_buffers())
             if whole:
                 yield from ((f"{name}.{key}", value) for key, value in module.named_parameters())
-
-
-def digest(tensors: Iterable[tuple[str, torch.Tensor]]) -> str:
-    """SHA-256 over names, types and values: two digests agree when every bit does."""
-    total = hashlib.sha256()
-    for name, tensor in sorted(tensors, key=lambda pair: pair[0]):
-        value = tensor.detach().to("cpu").contiguous()
-        total.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
-        total.update(value.reshape(-1).view(torch.uint8).numpy().data)
-    return total.hexdigest()
 
 
 def prove_frozen(plan: FreezePlan, model: nn.Module, before: str) -> str:

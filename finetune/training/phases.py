@@ -13,11 +13,12 @@ import torch
 from torch import nn
 
 from finetune.data.manifest import Item
+from finetune.model.fingerprint import digest
 from finetune.model.head import set_head
 from finetune.recipe.schema import GradientPhase, SolverPhase
 from finetune.training.checkpoints import PhaseStore, phase_store
 from finetune.training.fit import check_finite, fit_phase
-from finetune.training.freeze import FreezePlan, digest, freeze_table, prove_frozen
+from finetune.training.freeze import FreezePlan, freeze_table, prove_frozen
 from finetune.training.optimisers import stage_rates
 from finetune.training.setting import Fit, Setting
 from finetune.training.solver import SolvedHead, solve_head

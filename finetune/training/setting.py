@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from finetune.data.loading import eval_loader, worker_count
 from finetune.data.manifest import Item, Manifest
 from finetune.evaluation.prediction import predict_logits
 from finetune.features.extraction import features
+from finetune.features.frozen import FrozenFeatures, about, form_of
+from finetune.features.store import FeatureStore
 from finetune.model.head import classifier
 from finetune.recipe.schema import Recipe
 from finetune.training.log import Log
@@ -42,7 +45,7 @@ class Fit:
     monitor: Sequence[Item]
 
 
-Forward = Callable[[nn.Module, DataLoader[Any], InputSpec, torch.device, Task], np.ndarray]
+Forward = Callable[[nn.Module, DataLoader[Any], InputSpec, torch.device, Task, str], np.ndarray]
 """A pass of a network over all the images of a loader, giving a row for each."""
 
 
@@ -57,6 +60,7 @@ class Setting:
         pristine: The pretrained network with its new head; copied, never trained.
         device: Where to compute.
         precision: Arithmetic of gradient phases, ``float32`` or ``bfloat16``.
+        inference: Arithmetic of networks that only predict, likewise.
         checkpoints: Where finished phases leave their results.
         log: Where epochs are logged.
         reporter: Who is told.
@@ -68,6 +72,7 @@ class Setting:
     pristine: nn.Module
     device: torch.device
     precision: str
+    inference: str
     checkpoints: Path
     log: Log
     reporter: Reporter
@@ -98,9 +103,21 @@ class Setting:
             return np.empty((0, classifier(self.pristine).in_features), dtype=np.float32)
         missing = [item for item in items if item.path not in self._features]
         if missing:
-            fresh = self.live_features(self.pristine, missing, "features")
+            fresh = self.frozen.of(missing)
             self._features.update(zip((item.path for item in missing), fresh, strict=True))
         return np.stack([self._features[item.path] for item in items])
+
+    @cached_property
+    def frozen(self) -> FrozenFeatures:
+        """The pretrained network's features, with the store behind them."""
+        store = self.recipe.store
+        budget = None if store.gib == "auto" else int(store.gib * 2**30)
+        described = about(self.pristine, self.spec, self.device, self.inference)
+        return FrozenFeatures(
+            FeatureStore.usual(budget).shelf(described) if store.use else None,
+            form_of(classifier(self.pristine).in_features, self.inference),
+            lambda items: self.live_features(self.pristine, items, "features"),
+        )
 
     def _forward(
         self, forward: Forward, model: nn.Module, items: Sequence[Item], title: str
@@ -114,4 +131,4 @@ class Setting:
         )
         reporter = self.reporter if title else Silent()
         with reporter.task(title, len(items), "images") as task:
-            return forward(model, loader, self.spec, self.device, task)
+            return forward(model, loader, self.spec, self.device, task, self.inference)

@@ -23,7 +23,7 @@ def bundle(tmp_path: Path) -> tuple[Path, Classifier]:
     loaded = load_backbone(choose_weights(options, "none", None), len(CLASSES), seed=3)
     spec = InputSpec(size=48, fit="squash")
     config = local_dir_config(loaded, len(CLASSES), spec, CLASSES)
-    classifier = Classifier(loaded.model, spec, CLASSES, 1.5, "ant", 10**6, config)
+    classifier = Classifier(loaded.model, spec, CLASSES, 1.5, "ant", 10**6, "float32", config)
     save_bundle(tmp_path / "model", classifier)
     return tmp_path / "model", classifier
 

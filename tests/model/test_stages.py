@@ -206,3 +206,10 @@ def test_networks_without_one_linear_classifier_are_refused(
         model = timm.create_model(name, pretrained=False)
     with pytest.raises(WeightsError, match=why):
         stages_of(model)
+
+
+def test_a_norm_with_an_activation_inside_is_frozen_as_a_whole() -> None:
+    model = timm.create_model("mobilenetv4_conv_small_035", num_classes=3)
+    stages = {stage.name: stage for stage in stages_of(model)}
+    assert "norm_head" in stages["blocks.4"].modules
+    assert "norm_head.act" in stages["blocks.4"].modules

@@ -94,4 +94,8 @@ def recipes(draw: st.DrawFn) -> Recipe:
         if schedule:
             rising = st.sets(st.floats(0.01, 0.99), min_size=1, max_size=3).map(sorted)
             schedule["milestones"] = draw(rising) if schedule.get("name") == "step" else None
+            if schedule.get("name") != "step":
+                schedule.pop("gamma", None)
+            if schedule.get("name") in ("step", "constant"):
+                schedule.pop("final", None)
     return Recipe.model_validate(tree, strict=True)

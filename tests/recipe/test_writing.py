@@ -8,8 +8,8 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 
 from finetune.recipe.catalogue import Entry, catalogue
-from finetune.recipe.loading import load_recipe
-from finetune.recipe.schema import Recipe, TransformOptions
+from finetune.recipe.loading import load_recipe, resolve
+from finetune.recipe.schema import GradientPhase, Recipe, TransformOptions
 from finetune.recipe.writing import dump
 from tests.recipe.strategies import recipes
 
@@ -48,3 +48,12 @@ def test_every_key_is_written_in_the_schemas_order() -> None:
 def test_equal_parts_are_written_out_each_time() -> None:
     recipe = load_recipe("lp_ft")
     assert "&" not in dump(recipe.model_copy(update={"phases": [recipe.phases[0]] * 2}))
+
+
+@pytest.mark.parametrize("text", ["\x85", "a\u2028b", "\u2029"])
+def test_line_breaks_of_unicode_read_back(text: str) -> None:
+    phase = {"name": "p", "train": text, "epochs": 1}
+    recipe = Recipe.model_validate({"name": "r", "phases": [phase]})
+    read = resolve(recipe).phases[0]
+    assert isinstance(read, GradientPhase)
+    assert read.train == text

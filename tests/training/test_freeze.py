@@ -9,8 +9,9 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from finetune.errors import FrozenTensorsMoved, RecipeError
+from finetune.model.fingerprint import digest
 from finetune.recipe.schema import GradientPhase
-from finetune.training.freeze import FreezePlan, digest, freeze_table, prove_frozen
+from finetune.training.freeze import FreezePlan, freeze_table, prove_frozen
 from finetune.training.optimisers import build_optimizer, stage_rates
 
 FAMILIES = ["test_resnet", "test_vit", "test_convnext", "test_efficientnet"]

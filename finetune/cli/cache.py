@@ -1,0 +1,73 @@
+"""``finetune cache``: what is kept of frozen networks' outputs."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich.console import Console
+
+from finetune.text import duration, printable
+
+if TYPE_CHECKING:
+    from finetune.features.store import Segment
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.command("list")
+def list_() -> None:
+    """List what is kept: of which network, how many bytes, and when it was last used."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    from finetune.features.store import FeatureStore
+
+    store = FeatureStore.usual()
+    shelves: dict[Path, list[Segment]] = defaultdict(list)
+    for segment in store.segments():
+        shelves[segment.folder.parent].append(segment)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("network", "pixels", "numbers", "MiB", "last used"):
+        table.add_column(name, justify="left" if name == "network" else "right")
+    now = time.time()
+    for folder, segments in shelves.items():
+        about = _about(folder)
+        size = sum(segment.size() for segment in segments) / 2**20
+        ago = duration(now - max(segment.used() for segment in segments))
+        table.add_row(*(Text(printable(str(value))) for value in _named(about)), f"{size:.1f}", ago)
+    console = Console(highlight=False)
+    console.print(f"{store.root}: {store.size() / 2**20:.1f} MiB of at most "
+                  f"{store.budget / 2**20:,.0f}", markup=False, soft_wrap=True)  # fmt: skip
+    if shelves:
+        console.print(table)
+
+
+@app.command()
+def clear() -> None:
+    """Remove all of it; runs and models stay, and compute it again when they need it."""
+    from finetune.features.store import FeatureStore
+
+    store = FeatureStore.usual()
+    freed = store.clear()
+    Console(highlight=False).print(
+        f"{freed / 2**20:.1f} MiB freed in {store.root}", markup=False, soft_wrap=True
+    )
+
+
+def _about(folder: Path) -> dict[str, Any]:
+    try:
+        about: dict[str, Any] = json.loads((folder / "about.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return about
+
+
+def _named(about: dict[str, Any]) -> tuple[object, object, object]:
+    size = about.get("input", {}).get("size", "")
+    return about.get("name", "unknown"), size, about.get("number_format", "")

@@ -1,0 +1,192 @@
+"""The store gives back what was put in, or nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from finetune.features.store import FeatureStore, Shape, Shelf
+
+FORM = Shape((4,), "<f4")
+
+
+def rows(count: int, start: int = 0) -> dict[str, np.ndarray]:
+    return {f"image-{n}": np.full(4, n, "<f4") for n in range(start, start + count)}
+
+
+def fill(shelf: Shelf, wanted: dict[str, np.ndarray], form: Shape = FORM) -> bool:
+    with shelf.writing(len(wanted), form) as writer:
+        if writer is None:
+            return False
+        for key, row in wanted.items():
+            writer.put(key, row)
+    return True
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FeatureStore:
+    return FeatureStore(tmp_path / "store", 10_000)
+
+
+@pytest.fixture
+def shelf(store: FeatureStore) -> Shelf:
+    return store.shelf({"weights": "w", "cut": "head"})
+
+
+@settings(max_examples=30)
+@given(
+    hnp.arrays(
+        st.sampled_from(["<f4", "<u2"]),
+        hnp.array_shapes(min_dims=2, max_dims=4, max_side=5),
+        elements={"allow_nan": True},
+    )
+)
+def test_every_bit_comes_back(tmp_path_factory: pytest.TempPathFactory, values: np.ndarray) -> None:
+    form = Shape(values.shape[1:], values.dtype.str)
+    shelf = FeatureStore(tmp_path_factory.mktemp("s"), 10**6).shelf({})
+    fill(shelf, {str(n): row for n, row in enumerate(values)}, form)
+    found = shelf.read([str(n) for n in range(len(values))], form)
+    for number, row in enumerate(values):
+        assert found[str(number)].tobytes() == row.tobytes()
+        assert found[str(number)].shape == row.shape
+
+
+def test_shelves_of_other_things_hold_nothing(store: FeatureStore, shelf: Shelf) -> None:
+    fill(shelf, rows(3))
+    assert store.shelf({"weights": "v", "cut": "head"}).read(["image-0"], FORM) == {}
+    assert set(store.shelf({"cut": "head", "weights": "w"}).read(["image-0"], FORM)) == {"image-0"}
+    about = json.loads((shelf.folder / "about.json").read_text(encoding="utf-8"))
+    assert about == {"weights": "w", "cut": "head"}
+
+
+def test_segments_add_up(shelf: Shelf) -> None:
+    fill(shelf, rows(3))
+    fill(shelf, rows(3, start=2))
+    assert set(shelf.read([f"image-{n}" for n in range(9)], FORM)) == set(rows(5))
+
+
+def test_what_was_not_finished_counts_for_nothing(shelf: Shelf) -> None:
+    def interrupted() -> None:
+        with shelf.writing(2, FORM) as writer:
+            assert writer is not None
+            writer.put("image-0", np.zeros(4, "<f4"))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    with shelf.writing(2, FORM) as writer:
+        assert writer is not None
+        writer.put("image-0", np.zeros(4, "<f4"))  # one of two
+    assert shelf.read(["image-0"], FORM) == {}
+    assert list(shelf.folder.glob("*/rows.bin")) == []
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "index", "gone"])
+def test_what_was_altered_is_thrown_away(shelf: Shelf, damage: str) -> None:
+    fill(shelf, rows(3))
+    (path,) = shelf.folder.glob("*/rows.bin")
+    if damage == "flip":
+        data = bytearray(path.read_bytes())
+        data[5] ^= 1
+        path.write_bytes(data)
+    elif damage == "cut":
+        path.write_bytes(path.read_bytes()[:-4])
+    elif damage == "index":
+        (path.parent / "index.json").write_text("{", encoding="utf-8")
+    else:
+        path.unlink()
+    keys = list(rows(3))
+    assert shelf.read(keys, FORM) == {}
+    assert fill(shelf, rows(3))
+    assert set(shelf.read(keys, FORM)) == set(keys)
+
+
+def test_the_longest_unused_makes_room(store: FeatureStore) -> None:
+    small = FeatureStore(store.root, 2 * 3 * 16)
+    shelves = [small.shelf({"n": n}) for n in range(3)]
+    for age, shelf in enumerate(shelves[:2]):
+        fill(shelf, rows(3))
+        (index,) = shelf.folder.glob("*/index.json")
+        os.utime(index, (time.time() - 100 + age,) * 2)
+    shelves[0].read(["image-0"], FORM)  # now the second one is the longest unused
+    assert fill(shelves[2], rows(3))
+    assert [bool(shelf.read(["image-0"], FORM)) for shelf in shelves] == [True, False, True]
+    assert small.size() <= 2 * 3 * 16
+
+
+def test_what_can_never_fit_is_not_kept(store: FeatureStore) -> None:
+    small = FeatureStore(store.root, 40)
+    kept = small.shelf({"n": 0})
+    fill(kept, rows(2))
+    assert not fill(small.shelf({"n": 1}), rows(3))
+    assert set(kept.read(["image-0"], FORM)) == {"image-0"}
+
+
+def test_a_full_disk_ends_the_segment_and_nothing_else(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with shelf.writing(2, FORM) as writer:
+        assert writer is not None
+        writer.put("image-0", np.zeros(4, "<f4"))
+        monkeypatch.setattr(writer, "file", Full(writer.file))
+        writer.put("image-1", np.zeros(4, "<f4"))
+    assert shelf.read(["image-0"], FORM) == {}
+
+
+class Full:
+    def __init__(self, file: object) -> None:
+        self.close = file.close  # type: ignore[attr-defined]
+
+    def write(self, _: object) -> None:
+        raise OSError(28, "No space left on device")
+
+
+def test_a_place_that_cannot_be_made_keeps_nothing(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    assert not fill(FeatureStore(tmp_path / "file" / "store", 1000).shelf({}), rows(1))
+
+
+def test_leftovers_of_killed_runs_are_swept_after_a_while(
+    store: FeatureStore, shelf: Shelf
+) -> None:
+    left = shelf.folder / "killed"
+    left.mkdir(parents=True)
+    (left / "rows.bin").write_bytes(b"123")
+    fill(shelf, rows(1))
+    assert left.exists()  # it may be another run's, still being written
+    os.utime(left / "rows.bin", (time.time() - 7200,) * 2)
+    fill(shelf, rows(1, start=1))
+    assert not left.exists()
+
+
+def test_nobody_else_may_look_in(store: FeatureStore, shelf: Shelf) -> None:
+    fill(shelf, rows(1))
+    assert stat.S_IMODE(store.root.stat().st_mode) == 0o700
+
+
+def test_clearing_removes_all(store: FeatureStore, shelf: Shelf) -> None:
+    fill(shelf, rows(3))
+    assert store.clear() == 48
+    assert store.size() == 0
+    assert shelf.read(["image-0"], FORM) == {}
+    assert FeatureStore(store.root / "nowhere").clear() == 0
+
+
+def test_the_usual_budget_is_a_tenth_of_the_free_disk_at_most(tmp_path: Path) -> None:
+    assert 0 < FeatureStore(tmp_path / "a" / "b").budget <= 10 * 2**30
+
+
+def test_the_environment_names_the_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("FINETUNE_CACHE", str(tmp_path))
+    assert FeatureStore.usual().root == tmp_path / "features"
+    monkeypatch.delenv("FINETUNE_CACHE")
+    assert FeatureStore.usual().root.parts[-2:] == ("finetune", "features")
