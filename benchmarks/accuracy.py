@@ -22,6 +22,7 @@ from __future__ import annotations
 import argparse
 import copy
 import json
+import os
 import platform
 import shutil
 import tempfile
@@ -106,6 +107,7 @@ class Bench:
 
 def run_recipe(bench: Bench, recipe: str) -> Measured:
     out = Path(tempfile.mkdtemp()) / "run"
+    os.environ["FINETUNE_CACHE"] = str(out.parent / "cache")  # nothing of earlier runs is used
     started = time.perf_counter()
     run = finetune.train(
         bench.manifest.root,

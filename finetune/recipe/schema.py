@@ -116,7 +116,8 @@ class Recipe(Section):
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto",
         description="Arithmetic of gradient phases. auto: bfloat16 where the processor has it "
-        "natively, float32 otherwise. Scoring and prediction are in float32.",
+        "natively, float32 otherwise. Features and predictions follow, where bfloat16 changes "
+        "them little; else they are in float32, and it is told.",
     )
 
     @model_validator(mode="after")
