@@ -90,6 +90,14 @@ def test_what_must_start_fast_loads_nothing_heavy(statement: str) -> None:
     assert result.stdout.strip() == "[]"
 
 
+def test_what_trains_no_stage_loads_no_lightning() -> None:
+    check = "import finetune.api, sys; print([m for m in sys.modules if m == 'lightning'])"
+    result = subprocess.run(
+        [sys.executable, "-c", check], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "[]"
+
+
 def test_only_the_command_line_and_the_console_print() -> None:
     printing = [
         path

@@ -20,10 +20,11 @@ from finetune.features.body import body_of
 from finetune.model.device import memory_told
 from finetune.model.normalise import normalise
 from finetune.recipe.schema import GradientPhase
-from finetune.training.fit import images_seen, phase_augment, smaller_batch
 from finetune.training.freeze import FreezePlan
 from finetune.training.judging import folds_of, wants_folds
+from finetune.training.length import images_seen
 from finetune.training.optimisers import build_optimizer
+from finetune.training.remedies import smaller_batch
 from finetune.training.setting import Setting
 
 _SOLVER_SECONDS = 2.0
@@ -136,7 +137,7 @@ def _phase_seconds_per_image(setting: Setting, phase: object, items: Sequence[It
         setting.manifest,
         items[:wanted],
         setting.spec,
-        phase_augment(setting, phase),
+        setting.augment(phase),
         setting.recipe.seed,
         0,
         phase.batch_size,

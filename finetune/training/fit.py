@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import signal
 import threading
 import warnings
@@ -14,7 +13,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import numpy as np
 import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.utilities.warnings import PossibleUserWarning
@@ -22,17 +20,17 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from finetune.console import Task
-from finetune.data.batches import batch_count
 from finetune.data.loading import train_loader
-from finetune.errors import TrainingError
 from finetune.evaluation.metrics import epoch_scores
 from finetune.model.device import memory_told
-from finetune.recipe.schema import AugmentOptions, GradientPhase
+from finetune.recipe.schema import GradientPhase
 from finetune.training.freeze import FreezePlan
+from finetune.training.length import images_seen, total_steps
 from finetune.training.module import PhaseModule
+from finetune.training.remedies import check_finite, smaller_batch
 from finetune.training.schedules import schedule
 from finetune.training.setting import Fit, Setting
-from finetune.training.watching import EpochCheckpoint, EpochEnd, Progress, Validate, lower_rate
+from finetune.training.watching import EpochCheckpoint, EpochEnd, Progress, Validate
 
 
 @dataclass(frozen=True)
@@ -48,22 +46,6 @@ class FitEnd:
     epochs: int
     best_epoch: int | None
     reason: str
-
-
-def total_steps(phase: GradientPhase, images: int) -> int:
-    """Optimiser steps of the phase over ``images`` training images."""
-    if phase.steps is not None:
-        return phase.steps
-    batches = batch_count(images, phase.batch_size)
-    return math.ceil(batches / phase.accumulate) * (phase.epochs or 0)
-
-
-def images_seen(phase: GradientPhase, images: int) -> int:
-    """How many of ``images`` training images pass in the phase, each as often as it does."""
-    if phase.epochs is not None:
-        return images * phase.epochs
-    a_pass = math.ceil(batch_count(images, phase.batch_size) / phase.accumulate)
-    return round(images * total_steps(phase, images) / a_pass)
 
 
 def fit_phase(
@@ -134,33 +116,6 @@ def _validation(
     return validate if fit.monitor else None
 
 
-def check_finite(logits: np.ndarray, phase: GradientPhase) -> None:
-    """See to it that a trained network still answers with numbers.
-
-    Raises:
-        TrainingError: It doesn't.
-    """
-    if not np.isfinite(logits).all():
-        raise TrainingError(
-            f"the network's answers are no longer numbers in phase {phase.name}",
-            mend=lower_rate(phase),
-        )
-
-
-def smaller_batch(phase: GradientPhase) -> str:
-    """What to do where a batch takes too much memory: the same gradient from smaller ones."""
-    key = f"phases.{phase.name}"
-    return (
-        f"Smaller batches, summed to the same gradient: --set {key}.batch_size="
-        f"{max(1, phase.batch_size // 2)} --set {key}.accumulate={phase.accumulate * 2}"
-    )
-
-
-def phase_augment(setting: Setting, phase: GradientPhase) -> AugmentOptions:
-    """The phase's own augmentation, or the recipe's."""
-    return phase.augment or setting.recipe.augment
-
-
 def _loader(
     setting: Setting, fit: Fit, phase: GradientPhase, position: int, first_epoch: int
 ) -> DataLoader[Any]:
@@ -168,7 +123,7 @@ def _loader(
         setting.manifest,
         fit.train,
         setting.spec,
-        phase_augment(setting, phase),
+        setting.augment(phase),
         setting.recipe.seed,
         position,
         phase.batch_size,

@@ -17,9 +17,9 @@ from finetune.model.fingerprint import digest
 from finetune.model.head import set_head
 from finetune.recipe.schema import GradientPhase, SolverPhase
 from finetune.training.checkpoints import PhaseStore, phase_store
-from finetune.training.fit import check_finite, fit_phase
 from finetune.training.freeze import FreezePlan, freeze_table, prove_frozen
 from finetune.training.optimisers import stage_rates
+from finetune.training.remedies import check_finite
 from finetune.training.setting import Fit, Setting
 from finetune.training.solver import SolvedHead, solve_head
 
@@ -147,6 +147,9 @@ def _descend(
     store: PhaseStore,
 ) -> None:
     """A phase by gradient descent."""
+    # Here, and not above: a recipe that only solves heads needs no Lightning, which takes seconds.
+    from finetune.training.fit import fit_phase
+
     plan = FreezePlan.of(model, phase.train, phase.batch_norm)
     plan.apply(model)
     before = digest(plan.frozen_tensors(model))

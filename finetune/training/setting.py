@@ -22,7 +22,7 @@ from finetune.features.extraction import features
 from finetune.features.frozen import FrozenFeatures, about, form_of
 from finetune.features.store import FeatureStore
 from finetune.model.head import classifier
-from finetune.recipe.schema import Recipe
+from finetune.recipe.schema import AugmentOptions, GradientPhase, Recipe
 from finetune.training.log import Log
 
 _EVAL_BATCH = 64
@@ -82,6 +82,10 @@ class Setting:
     def workers(self) -> int:
         """Processes that read images."""
         return worker_count(self.recipe.data.workers)
+
+    def augment(self, phase: GradientPhase) -> AugmentOptions:
+        """The phase's own augmentation, or the recipe's."""
+        return phase.augment or self.recipe.augment
 
     def labels(self, items: Sequence[Item]) -> np.ndarray:
         """Class indices, int64 ``[N]``."""

@@ -15,9 +15,10 @@ from finetune.console import Task
 from finetune.data.loading import Batch
 from finetune.errors import TrainingError
 from finetune.files import replacing
-from finetune.recipe.schema import EarlyStoppingOptions, GradientPhase
+from finetune.recipe.schema import EarlyStoppingOptions
 from finetune.training.log import Log, LogRow
 from finetune.training.module import PhaseModule
+from finetune.training.remedies import lower_rate
 
 Validate = Callable[[], dict[str, float]]
 """Scores on the validation part by their names in the log (``val_log_loss``, ...)."""
@@ -155,11 +156,6 @@ def _check_loss(module: PhaseModule, epoch: int) -> None:
             f"the loss is no longer a number in epoch {epoch} of phase {module.phase.name}",
             mend=lower_rate(module.phase),
         )
-
-
-def lower_rate(phase: GradientPhase) -> str:
-    """What to do where training ran away."""
-    return f"Lower its rate: --set phases.{phase.name}.optimizer.lr={phase.optimizer.lr / 10:g}"
 
 
 def _row(

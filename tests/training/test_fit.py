@@ -6,7 +6,7 @@ import torch
 from finetune.errors import DeviceError, RecipeError
 from finetune.recipe.schema import GradientPhase, Recipe
 from finetune.training.binding import check_processes, check_validation, pick_precision
-from finetune.training.fit import total_steps
+from finetune.training.length import total_steps
 from finetune.training.seeding import seed_of
 
 CPU = torch.device("cpu")

@@ -11,7 +11,7 @@ from finetune.data.input_spec import InputSpec
 from finetune.recipe.loading import load_recipe
 from finetune.recipe.schema import GradientPhase
 from finetune.training.estimate import Estimate
-from finetune.training.fit import images_seen
+from finetune.training.length import images_seen
 from finetune.training.preview import LONG, _show_time
 
 

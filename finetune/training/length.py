@@ -1,0 +1,24 @@
+"""How long a phase is, in steps and in images."""
+
+from __future__ import annotations
+
+import math
+
+from finetune.data.batches import batch_count
+from finetune.recipe.schema import GradientPhase
+
+
+def total_steps(phase: GradientPhase, images: int) -> int:
+    """Optimiser steps of the phase over ``images`` training images."""
+    if phase.steps is not None:
+        return phase.steps
+    batches = batch_count(images, phase.batch_size)
+    return math.ceil(batches / phase.accumulate) * (phase.epochs or 0)
+
+
+def images_seen(phase: GradientPhase, images: int) -> int:
+    """How many of ``images`` training images pass in the phase, each as often as it does."""
+    if phase.epochs is not None:
+        return images * phase.epochs
+    a_pass = math.ceil(batch_count(images, phase.batch_size) / phase.accumulate)
+    return round(images * total_steps(phase, images) / a_pass)
