@@ -16,6 +16,7 @@ from finetune.deploy.result import Run
 from finetune.environment import describe_machine
 from finetune.errors import RunError
 from finetune.files import text_digest
+from finetune.memory import keep_freed_memory
 from finetune.model.backbone import Loaded, input_spec
 from finetune.model.device import pick_device
 from finetune.model.precision import native_bfloat16
@@ -55,6 +56,7 @@ def train(
     Raises:
         FinetuneError: Something that the caller can mend, told before work starts where possible.
     """
+    keep_freed_memory()
     reporter = reporter or automatic()
     chosen = resolve(recipe, overrides)
     place = Path(out) if out else default_run_path(Path(data), chosen.name, Path.cwd())
@@ -81,6 +83,7 @@ def resume(run: PathName, data: PathName | None = None, *, reporter: Reporter | 
         DeviceError: This machine has not the run's number format.
         FinetuneError: What `train` raises.
     """
+    keep_freed_memory()
     reporter = reporter or automatic()
     directory = RunDirectory(Path(run))
     environment = directory.read_json(directory.environment)

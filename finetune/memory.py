@@ -1,0 +1,27 @@
+"""How the process deals with memory that it has freed."""
+
+from __future__ import annotations
+
+import ctypes
+import platform
+
+# Numbers of glibc's malloc.h.
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
+_NEVER = 2**31 - 1
+_TOP_PAD_BYTES = 64 * 2**20
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep what is freed, for the next step, instead of giving it back to the system.
+
+    Each step of a training frees and asks for the same large blocks. By default each goes to the
+    system and comes back zeroed, page by page: on two CPU cores, training MobileNetV2 went from
+    28 to 32 images a second without that (batches of 32, bfloat16), at the same peak of memory.
+    It holds for the whole process, and changes nothing elsewhere than with glibc.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return
+    mallopt = ctypes.CDLL(None).mallopt
+    mallopt(_MMAP_MAX, 0)
+    mallopt(_TRIM_THRESHOLD, _NEVER)
+    mallopt(_TOP_PAD, _TOP_PAD_BYTES)

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+SCRIPT = """
+import resource
+from finetune.memory import keep_freed_memory
+{call}
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+b'x' * 64_000_000
+before = faults()
+for _ in range(20):
+    b'x' * 64_000_000
+print(faults() - before)
+"""
+
+
+def page_faults(call: str) -> int:
+    result = subprocess.run(
+        [sys.executable, "-c", SCRIPT.format(call=call)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return int(result.stdout)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told")
+def test_what_was_freed_is_used_again_without_asking_the_system() -> None:
+    assert 3 * page_faults("keep_freed_memory()") < page_faults("")
+
+
+def test_elsewhere_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+    from finetune.memory import keep_freed_memory
+
+    monkeypatch.setattr("platform.libc_ver", lambda: ("", ""))
+    monkeypatch.setattr("ctypes.CDLL", None)  # would fail if it were called
+    keep_freed_memory()
