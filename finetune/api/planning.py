@@ -131,9 +131,9 @@ def setting_of(planned: Plan, run: RunDirectory | None, reporter: Reporter) -> S
 
 def _inference_format(planned: Plan, device: torch.device, reporter: Reporter) -> str:
     """What networks that only predict compute in: shorter numbers if that changes little."""
-    if planned.recipe.precision == FLOAT32:
-        return FLOAT32
     train = planned.manifest.part("train")[:_SAMPLE]
+    if planned.recipe.precision == FLOAT32 or len(train) < 2:
+        return FLOAT32
     files = [planned.manifest.file(item) for item in train]
     pixels = planned.recipe.data.max_pixels
     (batch,) = eval_loader(files, planned.spec, _SAMPLE, 0, pixels)

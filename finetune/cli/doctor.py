@@ -130,6 +130,14 @@ def _disk() -> Iterator[Finding]:
     yield Finding("disk", f"{free / 2**30:.0f} GiB free here", mend)
 
 
+def _store() -> Iterator[Finding]:
+    from finetune.features.store import FeatureStore
+
+    store = FeatureStore.usual()
+    sizes = f"{store.size() / 2**30:.1f} GiB of at most {store.budget / 2**30:.1f}"
+    yield Finding("feature store", f"{store.root}: {sizes}")
+
+
 def _hub() -> Iterator[Finding]:
     from finetune.errors import WeightsError
     from finetune.model.hub import endpoint, probe
@@ -149,5 +157,6 @@ _CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
     _versions,
     _torch_pair,
     _devices,
+    _store,
     _hub,
 )

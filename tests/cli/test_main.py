@@ -181,5 +181,13 @@ def test_the_doctor_looks_at_the_machine(
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     assert run(monkeypatch, "doctor") == 0
     shown = capsys.readouterr().out
-    for what in ("python", "timm", "fit each other", "number formats", "model hub", "disk"):
+    for what in (
+        "python",
+        "timm",
+        "fit each other",
+        "number formats",
+        "model hub",
+        "disk",
+        "feature store",
+    ):
         assert what in shown
