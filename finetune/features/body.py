@@ -67,7 +67,29 @@ def body_of(
     Raises:
         WeightsError: The classifier's inputs are not ``[N, D]``.
     """
-    prefix = _prefix(model, spec.size)
+    return _fast(model, _prefix(model, spec.size), spec, device, number_format)
+
+
+def halves_of(
+    model: nn.Module, first: str, spec: InputSpec, device: torch.device, number_format: str
+) -> tuple[Body, nn.Module]:
+    """What is before the stage ``first``, made fast, and the network's own part from there on.
+
+    Raises:
+        Uncuttable: The network can't be cut there.
+    """
+    halves = cut(model, first, spec.size)
+    return _fast(model, halves.prefix, spec, device, number_format), halves.suffix
+
+
+def _fast(
+    model: nn.Module,
+    prefix: nn.Module,
+    spec: InputSpec,
+    device: torch.device,
+    number_format: str,
+) -> Body:
+    """``prefix``, a part of ``model``, copied and folded."""
     example = torch.randn(
         (_EXAMPLES, 3, spec.size, spec.size), generator=torch.Generator().manual_seed(0)
     ).to(device)

@@ -18,8 +18,8 @@ from finetune.data.loading import Batch, eval_loader, train_loader
 from finetune.data.manifest import Item
 from finetune.features.body import body_of
 from finetune.model.device import memory_told
-from finetune.model.normalise import normalise
 from finetune.recipe.schema import GradientPhase
+from finetune.training.forward import forward_of
 from finetune.training.freeze import FreezePlan
 from finetune.training.judging import folds_of, wants_folds
 from finetune.training.length import images_seen
@@ -155,10 +155,11 @@ def _training_step(setting: Setting, phase: GradientPhase) -> Callable[[Batch], 
     optimizer = build_optimizer(model, plan, phase)
     half = setting.precision == "bfloat16"
 
+    forward = forward_of(model, plan, setting.spec, setting.device, setting.inference)
+
     def step(batch: Batch) -> None:
-        images = normalise(batch.images, setting.spec, setting.device)
         with torch.autocast(setting.device.type, torch.bfloat16, enabled=half):
-            logits = model(images)
+            logits = forward(batch.images)
         loss = functional.cross_entropy(logits.float(), batch.labels.to(setting.device))
         torch.autograd.backward(loss)
         optimizer.step()

@@ -24,6 +24,7 @@ from finetune.data.loading import train_loader
 from finetune.evaluation.metrics import epoch_scores
 from finetune.model.device import memory_told
 from finetune.recipe.schema import GradientPhase
+from finetune.training.forward import forward_of
 from finetune.training.freeze import FreezePlan
 from finetune.training.length import images_seen, total_steps
 from finetune.training.module import PhaseModule
@@ -76,9 +77,9 @@ def fit_phase(
     first_epoch = _finished_epochs(checkpoint)
     setting.log.rewind(fit.name, phase.name, first_epoch)
     seed_place = (setting.recipe.seed, "step", position)
-    module = PhaseModule(
-        model, plan, phase, setting.spec, schedule(phase.lr_schedule, steps), seed_place
-    )
+    forward = forward_of(model, plan, setting.spec, setting.device, setting.inference)
+    factor = schedule(phase.lr_schedule, steps)
+    module = PhaseModule(model, plan, phase, forward, factor, seed_place)
     loader = _loader(setting, fit, phase, position, first_epoch)
     title = phase.name if fit.name == "main" else f"{fit.name} {phase.name}"
     with _bar(setting, fit, phase, first_epoch, title) as task:

@@ -10,10 +10,9 @@ from lightning.pytorch import LightningModule
 from torch import nn
 from torch.nn import functional
 
-from finetune.data.input_spec import InputSpec
 from finetune.data.loading import Batch
-from finetune.model.normalise import normalise
 from finetune.recipe.schema import GradientPhase
+from finetune.training.forward import Forward
 from finetune.training.freeze import FreezePlan
 from finetune.training.optimisers import build_optimizer
 from finetune.training.schedules import Factor
@@ -27,7 +26,7 @@ class PhaseModule(LightningModule):
         model: The network; its own parameters are trained.
         plan: What trains.
         phase: How it trains.
-        spec: Preprocessing of the images.
+        pass_through: Gives the network's logits for images.
         factor: The learning rate's schedule.
         seed_place: What torch draws in a step is a function of this and of the step.
     """
@@ -37,7 +36,7 @@ class PhaseModule(LightningModule):
         model: nn.Module,
         plan: FreezePlan,
         phase: GradientPhase,
-        spec: InputSpec,
+        pass_through: Forward,
         factor: Factor,
         seed_place: tuple[int | str, ...],
     ) -> None:
@@ -45,7 +44,7 @@ class PhaseModule(LightningModule):
         self.model = model
         self.plan = plan
         self.phase = phase
-        self.spec = spec
+        self.pass_through = pass_through
         self.factor = factor
         self.seed_place = seed_place
         self.loss_sum: torch.Tensor | float = 0.0
@@ -69,7 +68,7 @@ class PhaseModule(LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
         """The batch's mean loss."""
-        logits = self.model(normalise(batch.images, self.spec, self.device)).float()
+        logits = self.pass_through(batch.images).float()
         loss = functional.cross_entropy(
             logits, batch.labels, label_smoothing=self.phase.label_smoothing
         )
