@@ -77,7 +77,6 @@ def evaluate(
     reporter = reporter or automatic()
     target = Path(out)
     check_run_place(target, Path(data))
-    check_writable(target)
     classifier = load_bundle(Path(model))
     manifest = read_labelled(Path(data), classifier.classes, classifier.max_pixels, reporter)
     splits = {item.split for item in manifest.items}

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
-from rich.console import Console
 
 from finetune.text import duration, printable
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from finetune.features.store import Segment
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -41,7 +42,7 @@ def list_() -> None:
         size = sum(segment.size() for segment in segments) / 2**20
         ago = duration(now - max(segment.used() for segment in segments))
         table.add_row(*(Text(printable(str(value))) for value in _named(about)), f"{size:.1f}", ago)
-    console = Console(highlight=False)
+    console = _stdout()
     console.print(f"{store.root}: {store.size() / 2**20:.1f} MiB of at most "
                   f"{store.budget / 2**20:,.0f}", markup=False, soft_wrap=True)  # fmt: skip
     if shelves:
@@ -55,9 +56,13 @@ def clear() -> None:
 
     store = FeatureStore.usual()
     freed = store.clear()
-    Console(highlight=False).print(
-        f"{freed / 2**20:.1f} MiB freed in {store.root}", markup=False, soft_wrap=True
-    )
+    _stdout().print(f"{freed / 2**20:.1f} MiB freed in {store.root}", markup=False, soft_wrap=True)
+
+
+def _stdout() -> Console:
+    from rich.console import Console
+
+    return Console(highlight=False)
 
 
 def _about(folder: Path) -> dict[str, Any]:

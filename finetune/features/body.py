@@ -23,7 +23,7 @@ TOLERANCE = 0.25
 
 With MobileNetV2's ImageNet weights, the most sensitive network at hand, errors of 0.12 to 0.23
 moved the cross-validated log loss of a linear probe on three small data sets by 0.005 at most, in
-either direction: less than a mirrored copy of each picture would.
+either direction.
 """
 
 _FOLDED_ALIKE = 1e-3

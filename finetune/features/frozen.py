@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from finetune.data.input_spec import InputSpec
 from finetune.data.manifest import Item
 from finetune.features.body import BFLOAT16
 from finetune.features.store import Shape, Shelf
+from finetune.files import text_digest
 from finetune.model.fingerprint import digest
 from finetune.model.head import classifier_name
 
@@ -81,11 +82,11 @@ def about(
 ) -> dict[str, Any]:
     """All that the features of an image hang on besides the image."""
     head = f"{classifier_name(model)}."
-    body = ((name, value) for name, value in _tensors(model) if not name.startswith(head))
+    body = (pair for pair in model.state_dict().items() if not pair[0].startswith(head))
     return {
         "view": _VIEW,
         "tensors": digest(body),
-        "network": digest([(str(_without_head(model, head)), torch.empty(0))]),
+        "network": text_digest(_structure(model, head)),
         "name": type(model).__name__,
         "input": spec.to_dict(),
         "device": device.type,
@@ -98,17 +99,13 @@ def about(
     }
 
 
-def _tensors(model: nn.Module) -> Iterable[tuple[str, torch.Tensor]]:
-    return model.state_dict().items()
-
-
-def _without_head(model: nn.Module, head: str) -> list[str]:
-    """The network's modules as they describe themselves: strides, paddings and the like."""
-    return [
-        f"{name}: {module.extra_repr()}"
+def _structure(model: nn.Module, head: str) -> str:
+    """The body's modules as they describe themselves: kinds, strides, paddings and the like."""
+    return "\n".join(
+        f"{name}: {type(module).__name__}({module.extra_repr()})"
         for name, module in model.named_modules()
         if not f"{name}.".startswith(head)
-    ]
+    )
 
 
 def _as_stored(rows: Features, form: Shape) -> npt.NDArray[np.generic]:

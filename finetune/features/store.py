@@ -6,8 +6,8 @@ an index that is written last, so that a segment without one counts for nothing.
 write to the same file. A row is known by the digest of its image's file, and checked against its
 own checksum when it is read: what was altered or cut short is thrown away, never used.
 
-Values are kept in the number format that they were computed in. A stored row is, bit for bit, what
-would be computed now.
+Values are kept in the number format that they were computed in, so that a row comes back as it was
+computed, to the last bit.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ def judged_folds(
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Folds enough to judge `ENOUGH` images: pairs of positions to learn from and to judge.
 
-    None where the images can't be cut in two: all of one group.
+    No folds at all where the images can't be cut in two, being of one group.
     """
     enough, judged = [], 0
     for learn, judge in stratified_folds(labels, folds, seed, groups):

@@ -76,6 +76,11 @@ def test_features_hang_on_the_body_and_not_on_the_head() -> None:
     model.layer1[0].conv1.stride = (2, 2)
     assert about(model, SPEC, CPU, FLOAT32) != before
     model.layer1[0].conv1.stride = (1, 1)
+    act = model.layer2[0].act1
+    model.layer2[0].act1 = nn.SiLU(inplace=act.inplace)  # describes itself as the ReLU did
+    assert about(model, SPEC, CPU, FLOAT32) != before
+    model.layer2[0].act1 = act
+    assert about(model, SPEC, CPU, FLOAT32) == before
     nn.init.normal_(model.layer1[0].conv1.weight)
     assert about(model, SPEC, CPU, FLOAT32) != before
 
