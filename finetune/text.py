@@ -83,6 +83,11 @@ def rate(per_second: float) -> str:
     return f"{per_second:,.0f}" if per_second >= 10 else f"{per_second:.2g}"
 
 
+def byte_size(count: int) -> str:
+    """A number of bytes as a person says it: ``640 MiB``, ``3.4 GiB``."""
+    return f"{count / 2**20:.0f} MiB" if count < 2**30 else f"{count / 2**30:.1f} GiB"
+
+
 def duration(seconds: float) -> str:
     """``45 s``, ``3 min``, ``1 h 20 min``: a time to wait, as a person would say it."""
     if seconds < 90:

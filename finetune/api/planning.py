@@ -22,7 +22,7 @@ from finetune.model.pretrained import Choice
 from finetune.model.weights import choose_weights, fetch_weights
 from finetune.recipe.loading import resolve
 from finetune.recipe.overrides import sets
-from finetune.recipe.schema import Recipe
+from finetune.recipe.schema import AugmentOptions, GradientPhase, Phase, Recipe
 from finetune.run import RunDirectory
 from finetune.training.binding import (
     check_names,
@@ -32,6 +32,7 @@ from finetune.training.binding import (
     pick_precision,
 )
 from finetune.training.estimate import estimate
+from finetune.training.length import view_count
 from finetune.training.log import Log
 from finetune.training.preview import show_plan
 from finetune.training.setting import Setting
@@ -93,7 +94,8 @@ def plan(
         reporter.say(line)
     check_stages(chosen, loaded.model)
     spec = input_spec(loaded, chosen.input)
-    planned = Plan(_resolved(chosen, loaded, spec), manifest, loaded, spec, asked)
+    resolved = _resolved(chosen, loaded, spec, len(manifest.part("train")))
+    planned = Plan(resolved, manifest, loaded, spec, asked)
     if show:
         setting = setting_of(planned, None, reporter)
         show_plan(setting, estimate(setting))
@@ -152,7 +154,7 @@ def _absolute(weights: PathName | None) -> str | None:
     return str(Path(weights).absolute())
 
 
-def _resolved(recipe: Recipe, loaded: Loaded, spec: InputSpec) -> Recipe:
+def _resolved(recipe: Recipe, loaded: Loaded, spec: InputSpec, images: int) -> Recipe:
     """The recipe with what ``auto`` came to, so that it repeats the run elsewhere."""
     device = pick_device()
     precision = pick_precision(recipe.precision, device, native_bfloat16(device))
@@ -165,6 +167,18 @@ def _resolved(recipe: Recipe, loaded: Loaded, spec: InputSpec) -> Recipe:
                 }
             ),
             "input": recipe.input.model_copy(update={"size": spec.size}),
+            "augment": _with_views(recipe.augment, images),
+            "phases": [_phase_with_views(phase, images) for phase in recipe.phases],
             "precision": precision,
         }
     )
+
+
+def _phase_with_views(phase: Phase, images: int) -> Phase:
+    if not isinstance(phase, GradientPhase) or phase.augment is None:
+        return phase
+    return phase.model_copy(update={"augment": _with_views(phase.augment, images)})
+
+
+def _with_views(options: AugmentOptions, images: int) -> AugmentOptions:
+    return options.model_copy(update={"views": view_count(options, images)})

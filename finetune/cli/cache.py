@@ -15,7 +15,7 @@ from finetune.text import duration, printable
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from finetune.features.store import Segment
+    from finetune.features.segments import Segment
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -75,4 +75,7 @@ def _about(folder: Path) -> dict[str, Any]:
 
 def _named(about: dict[str, Any]) -> tuple[object, object, object]:
     size = about.get("input", {}).get("size", "")
-    return about.get("name", "unknown"), size, about.get("number_format", "")
+    if "pictures" in about:
+        return "decoded pictures", size, about["pictures"]
+    name = f"{about.get('name', 'unknown')} before {about.get('first', 'an unknown stage')}"
+    return name, size, about.get("number_format", "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -58,6 +58,20 @@ class EvalBatches(Sampler[list[Key]]):
 
     def __len__(self) -> int:
         return -(-self.n // self.batch_size)
+
+
+class GivenBatches(Sampler[list[Key]]):
+    """Keys in the order given."""
+
+    def __init__(self, keys: Sequence[Key], batch_size: int) -> None:
+        self.keys, self.batch_size = keys, batch_size
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        for start in range(0, len(self.keys), self.batch_size):
+            yield list(self.keys[start : start + self.batch_size])
+
+    def __len__(self) -> int:
+        return -(-len(self.keys) // self.batch_size)
 
 
 def _in_batches(

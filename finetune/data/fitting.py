@@ -51,6 +51,15 @@ def resized(
     return np.array(Image.fromarray(image).resize(size, _FILTERS[spec.interpolation]))
 
 
+def reduced(image: Pixels, shorter: int, spec: InputSpec) -> Pixels:
+    """``image``, ``[H, W, 3]``, made smaller where its shorter side is above ``shorter`` pixels."""
+    height, width = image.shape[:2]
+    scale = shorter / min(height, width)
+    if scale >= 1.0:
+        return image
+    return resized(image, (max(1, round(width * scale)), max(1, round(height * scale))), spec)
+
+
 def letterbox(
     image: Pixels, spec: InputSpec, scale: float = 1.0, place: tuple[float, float] = (0.5, 0.5)
 ) -> Pixels:

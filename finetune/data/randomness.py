@@ -19,6 +19,7 @@ class Purpose(IntEnum):
     SPLIT = 1
     ORDER = 2
     AUGMENT = 3
+    SHARED_VIEW = 4
 
 
 def sample_key(path: str) -> int:

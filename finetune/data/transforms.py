@@ -3,20 +3,24 @@
 albumentations 2.0.8 seeds every transform of a pipeline alike, so that two flips at 0.5 happen
 both or not at all. Here each transform is seeded by itself, before every call, from (seed, phase,
 epoch, sample, occurrence, position): a view is a function of these and of the picture.
+
+A view is made in two steps. The first is without chance and makes the picture smaller, so that its
+result can be kept for all epochs (`Augmentation.prepared`); the second makes a view of that.
 """
 
 from __future__ import annotations
 
 import inspect
+import json
 import os
 import random
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import ValidationError
 
-from finetune.data.fitting import Pixels, fit_image
+from finetune.data.fitting import Pixels, fit_image, reduced
 from finetune.data.policies import POLICIES
 from finetune.data.randomness import Purpose, derived_seed
 from finetune.data.views import random_view
@@ -72,6 +76,12 @@ _SIZING = frozenset(
     ]
 )
 _ANY_SIZE = 224
+_SPARE = 2
+"""The network's side times this is the shorter side of pictures that random parts are cut from.
+
+The smallest part of a square picture that the named policies cut, 0.35 of its area at 4:3, is then
+as large as the network's square.
+"""
 
 
 class Augmentation:
@@ -83,14 +93,16 @@ class Augmentation:
             picture, unless it begins with a transform that resizes or crops to a size: then to
             the picture as decoded.
         seed: The recipe's.
-        phase: Position of the phase in the recipe.
+        phase: Position of the phase in the recipe; None: views that all phases share.
 
     Raises:
         RecipeError: A transform can't be made, or the list doesn't end in 8-bit RGB of the
             spec's size; the transform is named.
     """
 
-    def __init__(self, spec: InputSpec, options: AugmentOptions, seed: int, phase: int) -> None:
+    def __init__(
+        self, spec: InputSpec, options: AugmentOptions, seed: int, phase: int | None
+    ) -> None:
         faults = check_augment(options, "augment")
         if faults:
             raise RecipeError("\n".join(faults))
@@ -104,20 +116,42 @@ class Augmentation:
         if explicit is not None:
             self._try_out()
 
-    def __call__(self, image: Pixels, sample: int, epoch: int, occurrence: int) -> Pixels:
-        """The view ``[size, size, 3]`` of a picture ``[H, W, 3]``.
+    @cached_property
+    def identity(self) -> str:
+        """All that its views hang on besides the picture, the image's key and their number."""
+        steps = [step.model_dump(mode="json") for step in self._steps]
+        place = [self.seed, self.phase, self._smallest, self._whole, steps]
+        return json.dumps([*place, albumentations.__version__])
+
+    @property
+    def preparation(self) -> str:
+        """What `prepared` does, in a word that differs where its result does."""
+        if self._whole:
+            return "as decoded"
+        return f"at most {self._most}" if self._smallest < 1.0 else "fitted"
+
+    def prepared(self, image: Pixels) -> Pixels:
+        """What all views of a picture ``[H, W, 3]`` are made of: no larger than they need it."""
+        if self._whole:
+            return image
+        if self._smallest < 1.0:
+            return reduced(image, self._most, self.spec)
+        return fit_image(image, self.spec)
+
+    def __call__(self, prepared: Pixels, sample: int, epoch: int, occurrence: int) -> Pixels:
+        """A view ``[size, size, 3]``.
 
         Args:
-            image: As decoded.
+            prepared: A picture as `prepared` gives it; it is left as it is.
             sample: The image's key, see `finetune.data.randomness.sample_key`.
-            epoch: Of the phase, from 0.
+            epoch: Of the phase, from 0; of views that all phases share, the view's number.
             occurrence: How often the image has been in this epoch before.
 
         Raises:
             RecipeError: A transform fails on this picture.
         """
-        keys = (Purpose.AUGMENT, self.phase, epoch, sample, occurrence)
-        view = self._square(image, derived_seed(self.seed, *keys, 0))
+        keys = (self._purpose, self.phase or 0, epoch, sample, occurrence)
+        view = self._square(prepared, derived_seed(self.seed, *keys, 0))
         for position, transform in enumerate(self._transforms, start=1):
             transform.set_random_seed(derived_seed(self.seed, *keys, position))
             view = self._applied(position - 1, view)
@@ -129,12 +163,23 @@ class Augmentation:
         """Pickle what it is made from: transforms are made anew in each worker."""
         return type(self), (self.spec, self.options, self.seed, self.phase)
 
-    def _square(self, image: Pixels, seed: int) -> Pixels:
-        if self._whole:
-            return image
+    @property
+    def chance(self) -> bool:
+        """Whether views differ from each other at all."""
+        return self._smallest < 1.0 or bool(self._steps)
+
+    @property
+    def _most(self) -> int:
+        return _SPARE * self.spec.size
+
+    @property
+    def _purpose(self) -> Purpose:
+        return Purpose.SHARED_VIEW if self.phase is None else Purpose.AUGMENT
+
+    def _square(self, prepared: Pixels, seed: int) -> Pixels:
         if self._smallest == 1.0:
-            return fit_image(image, self.spec)
-        return random_view(image, self.spec, self._smallest, random.Random(seed))
+            return prepared if self._whole else prepared.copy()
+        return random_view(prepared, self.spec, self._smallest, random.Random(seed))
 
     def _applied(self, index: int, view: Pixels, *, force: bool = False) -> Pixels:
         try:

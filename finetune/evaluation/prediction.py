@@ -11,7 +11,7 @@ from torch import nn
 
 from finetune.console import Task
 from finetune.data.input_spec import InputSpec
-from finetune.data.loading import Batch
+from finetune.data.loaders import Batch
 from finetune.features.body import FLOAT32
 from finetune.features.extraction import features
 from finetune.model.head import classifier

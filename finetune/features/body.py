@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from finetune.data.input_spec import InputSpec
-from finetune.features.cutting import Uncuttable, cut, cut_at_features
+from finetune.features.cutting import Cut, Uncuttable, between, cut, cut_at_features
 from finetune.features.folding import folded
 from finetune.model.modes import evaluating
 from finetune.model.normalise import normalise
@@ -32,10 +32,10 @@ _EXAMPLES = 2
 
 @dataclass(frozen=True)
 class Body:
-    """A copy of a network's body that only predicts.
+    """A copy of a network, from the images to some stage or to the features, that only predicts.
 
     Attributes:
-        network: From normalised images to features.
+        network: Takes normalised images.
         spec: How pictures become inputs.
         device: Where it is.
         number_format: What it computes in, ``float32`` or ``bfloat16``.
@@ -47,10 +47,25 @@ class Body:
     number_format: str
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
-        """Features ``[N, D]`` in the body's number format, for uint8 ``[N, size, size, 3]``."""
+        """What it gives, ``[N, ...]`` in its number format, for uint8 ``[N, size, size, 3]``."""
         pixels = normalise(images, self.spec, self.device).to(_dtype(self.number_format))
         features: torch.Tensor = self.network(pixels)
         return features
+
+
+@dataclass(frozen=True)
+class Halves:
+    """A network cut where training begins.
+
+    Attributes:
+        body: What is before, made fast.
+        suffix: The network's own part from there to the logits.
+        first: The first stage of the suffix.
+    """
+
+    body: Body
+    suffix: nn.Module
+    first: str
 
 
 def body_of(
@@ -67,38 +82,56 @@ def body_of(
     Raises:
         WeightsError: The classifier's inputs are not ``[N, D]``.
     """
-    return _fast(model, _prefix(model, spec.size), spec, device, number_format)
+    prefix = _cut(model, HEAD, spec.size).prefix
+    return Body(
+        _fast(model, prefix, _pixels(spec, device), number_format), spec, device, number_format
+    )
 
 
 def halves_of(
     model: nn.Module, first: str, spec: InputSpec, device: torch.device, number_format: str
-) -> tuple[Body, nn.Module]:
-    """What is before the stage ``first``, made fast, and the network's own part from there on.
+) -> Halves:
+    """``model`` cut before the stage ``first``, the part before that made fast.
 
     Raises:
         Uncuttable: The network can't be cut there.
     """
-    halves = cut(model, first, spec.size)
-    return _fast(model, halves.prefix, spec, device, number_format), halves.suffix
+    parts = _cut(model, first, spec.size)
+    network = _fast(model, parts.prefix, _pixels(spec, device), number_format)
+    return Halves(Body(network, spec, device, number_format), parts.suffix, first)
+
+
+def tail_of(model: nn.Module, halves: Halves) -> nn.Module:
+    """A fast copy of what is between the cut and the classifier: from what crosses to features.
+
+    Args:
+        model: The network that ``halves`` are of; its weights may have been trained since.
+        halves: Where the cut lies.
+    """
+    if halves.first == HEAD:
+        return nn.Identity()
+    body = halves.body
+    with torch.inference_mode():
+        crossing = body.network(_pixels(body.spec, body.device).to(_dtype(body.number_format)))
+    part = between(model, halves.first)
+    return _fast(model, part, crossing.float(), body.number_format)
 
 
 def _fast(
-    model: nn.Module,
-    prefix: nn.Module,
-    spec: InputSpec,
-    device: torch.device,
-    number_format: str,
-) -> Body:
-    """``prefix``, a part of ``model``, copied and folded."""
-    example = torch.randn(
-        (_EXAMPLES, 3, spec.size, spec.size), generator=torch.Generator().manual_seed(0)
-    ).to(device)
-    with evaluating(model), torch.inference_mode(), full_precision(device):
-        faster = folded(prefix, example)
-        if _error(faster(example), prefix(example)) > _FOLDED_ALIKE:
-            faster = copy.deepcopy(prefix)
-        faster = faster.to(_dtype(number_format)).to(memory_format=torch.channels_last)
-    return Body(faster, spec, device, number_format)
+    model: nn.Module, part: nn.Module, example: torch.Tensor, number_format: str
+) -> nn.Module:
+    """``part`` of ``model``, copied and folded; ``example``: what it takes, in float32."""
+    with evaluating(model), torch.inference_mode(), full_precision(example.device):
+        faster = folded(part, example)
+        if _error(faster(example), part(example)) > _FOLDED_ALIKE:
+            faster = copy.deepcopy(part)
+        return faster.to(_dtype(number_format)).to(memory_format=torch.channels_last)
+
+
+def _pixels(spec: InputSpec, device: torch.device) -> torch.Tensor:
+    """An example of normalised images."""
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn((_EXAMPLES, 3, spec.size, spec.size), generator=generator).to(device)
 
 
 def fastest_format(model: nn.Module, spec: InputSpec, images: torch.Tensor) -> str:
@@ -120,11 +153,14 @@ def fastest_format(model: nn.Module, spec: InputSpec, images: torch.Tensor) -> s
     return BFLOAT16 if error <= TOLERANCE else FLOAT32
 
 
-def _prefix(model: nn.Module, size: int) -> nn.Module:
+def _cut(model: nn.Module, first: str, size: int) -> Cut:
+    """Where the trace fails, a network can still be cut before its classifier."""
     try:
-        return cut(model, HEAD, size).prefix
+        return cut(model, first, size)
     except Uncuttable:
-        return cut_at_features(model, size).prefix
+        if first != HEAD:
+            raise
+        return cut_at_features(model, size)
 
 
 def _error(found: torch.Tensor, expected: torch.Tensor) -> float:

@@ -70,9 +70,25 @@ def cut(model: nn.Module, first: str, size: int) -> Cut:
         raise Uncuttable("there is nothing before the first stage")
     with evaluating(model):
         steps = _Steps.of(model, stages)
-        prefix, suffix = _halves(steps, number)
+        border = _border(steps, number)
+        prefix, suffix = _piece(steps, None, border), _piece(steps, border, None)
         shape = _try(model, prefix, suffix, size)
     return Cut(prefix, suffix, first, shape)
+
+
+def between(model: nn.Module, first: str) -> nn.Module:
+    """What is between a cut before ``first`` and the classifier: from what crosses to features.
+
+    Raises:
+        Uncuttable: The network can't be cut at one of the two.
+    """
+    stages = stages_of(model)
+    number = [stage.name for stage in stages].index(first)
+    if number == len(stages) - 1:
+        return nn.Identity()
+    with evaluating(model):
+        steps = _Steps.of(model, stages)
+        return _piece(steps, _border(steps, number), _border(steps, len(stages) - 1))
 
 
 def cut_at_features(model: nn.Module, size: int) -> Cut:
@@ -220,7 +236,15 @@ def _stage_of(
     return at if at < head or drops or holds else 0
 
 
-def _halves(steps: _Steps, number: int) -> tuple[nn.Module, nn.Module]:
+@dataclass(frozen=True)
+class _Border:
+    """The stage before which a network is cut, and the one step whose result crosses there."""
+
+    number: int
+    step: fx.Node
+
+
+def _border(steps: _Steps, number: int) -> _Border:
     crossing = [
         node
         for node, at in steps.stage.items()
@@ -229,22 +253,25 @@ def _halves(steps: _Steps, number: int) -> tuple[nn.Module, nn.Module]:
     if len(crossing) != 1:
         names = ", ".join(node.name for node in crossing) or "nothing"
         raise Uncuttable(f"{names} would cross, not one tensor")
-    (border,) = crossing
-    prefix, suffix = fx.Graph(), fx.Graph()
-    before: dict[fx.Node, fx.Node] = {}
-    after = {border: suffix.placeholder("crossing")}
+    return _Border(number, crossing[0])
+
+
+def _piece(steps: _Steps, start: _Border | None, end: _Border | None) -> nn.Module:
+    """The steps from one border to another; None: from the images, or to the logits."""
+    graph = fx.Graph()
+    known = {start.step: graph.placeholder("crossing")} if start else {}
     for node in steps.graph.nodes:
         at = steps.stage.get(node)
         if node.op == "output":
-            prefix.output(before[border])
-            suffix.output(fx.node.map_arg(node.args[0], after.__getitem__))
+            last = end.step if end else node.args[0]
+            graph.output(fx.node.map_arg(last, known.__getitem__))
             continue
-        # What doesn't hang on the images (a table of positions) is worked out on both sides.
-        if at is None or at < number:
-            before[node] = prefix.node_copy(node, before.__getitem__)
-        if at is None or at >= number:
-            after[node] = suffix.node_copy(node, after.__getitem__)
-    return _assembled(steps, prefix), _assembled(steps, suffix)
+        # What doesn't hang on the images (a table of positions) is worked out in each piece.
+        before = start is not None and at is not None and at < start.number
+        after = end is not None and at is not None and at >= end.number
+        if not before and not after:
+            known[node] = graph.node_copy(node, known.__getitem__)
+    return _assembled(steps, graph)
 
 
 def _assembled(steps: _Steps, graph: fx.Graph) -> nn.Module:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 import numpy as np
@@ -55,28 +55,34 @@ def features(
     """
     model.to(device)
     found = np.empty((0, classifier(model).in_features), dtype=np.float32)
-    parts = list(_passed(model, loader, spec, device, task, number_format))
+    parts = list(passed(lambda: body_of(model, spec, device, number_format), loader, device, task))
     if not parts:
         return found
-    rows = torch.cat([part for part, _ in parts]).numpy()
+    rows = torch.cat([part.float() for part, _ in parts]).numpy()
     placed = np.empty_like(rows)
     placed[torch.cat([indices for _, indices in parts]).numpy()] = rows
     return placed
 
 
-def _passed(
-    model: nn.Module,
+def passed(
+    make: Callable[[], Callable[[torch.Tensor], torch.Tensor]],
     loader: Iterable[ImageBatch],
-    spec: InputSpec,
     device: torch.device,
     task: Task,
-    number_format: str,
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    body = None
+    """What a network gives for each batch, and its indices, on the CPU.
+
+    Args:
+        make: Gives the network, when the first batch is there: making it takes a while.
+        loader: Batches of images.
+        device: Where the network is.
+        task: Told of each batch that is done.
+    """
+    network = None
     for batch in loader:
         # Around the network alone: what iterates may compute in between.
         with torch.inference_mode(), full_precision(device):
-            body = body or body_of(model, spec, device, number_format)
-            rows = body(batch.images).float().cpu()
+            network = network or make()
+            rows = network(batch.images).cpu()
         yield rows, batch.indices.cpu()
         task.advance(len(batch.indices))

@@ -1,92 +1,108 @@
-"""Features of a frozen network, taken from the store or computed and kept there."""
+"""Outputs of the frozen part of a network, taken from the store or computed and kept there."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import PIL
 import timm
 import torch
 from torch import nn
 
 from finetune.data.input_spec import InputSpec
-from finetune.data.manifest import Item
-from finetune.features.body import BFLOAT16
-from finetune.features.store import Shape, Shelf
+from finetune.features.form import Form
+from finetune.features.segments import Row
+from finetune.features.store import Shelf, first_places
 from finetune.files import text_digest
 from finetune.model.fingerprint import digest
 from finetune.model.head import classifier_name
+from finetune.model.stages import HEAD, stages_of
 
-Features = npt.NDArray[np.float32]
-
-_VIEW = 1
+_WAY = 2
 """Counts up when the way from a file to the network's input changes."""
+
+Compute = Callable[[list[int]], Iterable[torch.Tensor]]
+"""Passes the images (or views) at some positions through the network, in batches, in order."""
 
 
 @dataclass(frozen=True)
-class FrozenFeatures:
-    """What goes into a network's classifier, computed at most once for each image.
+class FrozenOutputs:
+    """What a frozen part makes of images, computed at most once for each.
 
     Attributes:
         shelf: Where rows are kept; None: nowhere.
         form: How they lie there.
-        compute: Passes items through the network, float32 ``[N, D]``.
     """
 
     shelf: Shelf | None
-    form: Shape
-    compute: Callable[[Sequence[Item]], Features]
+    form: Form
 
-    def of(self, items: Sequence[Item]) -> Features:
-        """Float32 ``[N, D]``; images whose files are the same are passed once."""
-        keys = [item.digest for item in items]
-        found: dict[str, npt.NDArray[np.generic]] = {}
-        if self.shelf is not None:
-            found = self.shelf.read(keys, self.form)
-        missing = list({item.digest: item for item in items if item.digest not in found}.values())
+    def missing(self, keys: Sequence[str]) -> int:
+        """How many of ``keys`` would have to be computed."""
+        wanted = list(first_places(keys))
+        return len(wanted) - (len(self.shelf.read(wanted)) if self.shelf else 0)
+
+    def fits(self, rows: int) -> bool:
+        """Whether so many rows have room in the store."""
+        return self.shelf is not None and rows * self.form.nbytes <= self.shelf.store.budget
+
+    def stored(self, keys: Sequence[str], compute: Compute) -> dict[str, Row] | None:
+        """The rows of ``keys``, mapped from the store; None where it has no room for them.
+
+        Args:
+            keys: One for each image or view; those that are the same are computed once.
+            compute: Is asked for those that the store lacks.
+        """
+        if self.shelf is None:
+            return None
+        place = first_places(keys)
+        found = self.shelf.read(list(place))
+        missing = [key for key in place if key not in found]
         if missing:
-            found = found | self._fresh(missing)
-        return np.stack([_as_float(found[key], self.form) for key in keys])
+            self._write(self.shelf, missing, compute([place[key] for key in missing]))
+            found |= self.shelf.read(missing)
+        return found if len(found) == len(place) else None
 
-    def missing(self, items: Sequence[Item]) -> int:
-        """How many images would have to be passed through the network."""
-        keys = {item.digest for item in items}
-        found = self.shelf.read(sorted(keys), self.form) if self.shelf is not None else {}
-        return len(keys) - len(found)
+    def always(self, keys: Sequence[str], compute: Compute) -> torch.Tensor:
+        """The outputs for ``keys``, ``[N, ...]``; from memory where the store has no room.
 
-    def _fresh(self, items: Sequence[Item]) -> dict[str, npt.NDArray[np.generic]]:
-        rows = _as_stored(self.compute(items), self.form)
-        fresh = {item.digest: row for item, row in zip(items, rows, strict=True)}
-        if self.shelf is not None:
-            self._keep(self.shelf, fresh)
-        return fresh
+        For outputs so small that memory holds them all.
+        """
+        found = self.stored(keys, compute)
+        if found is None:
+            return torch.cat(list(compute(list(range(len(keys))))))
+        return self.form.values([found[key] for key in keys])
 
-    def _keep(self, shelf: Shelf, rows: Mapping[str, npt.NDArray[np.generic]]) -> None:
-        with shelf.writing(len(rows), self.form) as writer:
-            if writer is not None:
-                for key, row in rows.items():
-                    writer.put(key, row)
+    def _write(self, shelf: Shelf, keys: Sequence[str], batches: Iterable[torch.Tensor]) -> None:
+        with shelf.writing(len(keys), len(keys) * self.form.nbytes) as writer:
+            if writer is None:
+                return
+            for key, row in zip(keys, self._rows(batches), strict=True):
+                writer.put(key, row)
 
-
-def form_of(width: int, number_format: str) -> Shape:
-    """How features of ``width`` numbers are kept: as they are computed, so that nothing is lost."""
-    return Shape((width,), "<u2" if number_format == BFLOAT16 else "<f4")
+    def _rows(self, batches: Iterable[torch.Tensor]) -> Iterator[Row]:
+        for batch in batches:
+            yield from self.form.rows(batch)
 
 
 def about(
-    model: nn.Module, spec: InputSpec, device: torch.device, number_format: str
+    model: nn.Module, first: str, spec: InputSpec, device: torch.device, number_format: str
 ) -> dict[str, Any]:
-    """All that the features of an image hang on besides the image."""
-    head = f"{classifier_name(model)}."
-    body = (pair for pair in model.state_dict().items() if not pair[0].startswith(head))
+    """All that the outputs before the stage ``first`` hang on besides the images."""
+    stages = stages_of(model)
+    before = stages[: [stage.name for stage in stages].index(first)]
+    names = {name for stage in before for name in (*stage.parameters, *stage.buffers)}
+    tensors = (pair for pair in model.state_dict().items() if pair[0] in names)
+    modules = [name for stage in before for name in stage.modules]
+    if first == HEAD:  # pooling too, which is counted among the head's modules
+        modules = [name for name, _ in model.named_modules() if not _in_classifier(model, name)]
     return {
-        "view": _VIEW,
-        "tensors": digest(body),
-        "network": text_digest(_structure(model, head)),
+        "way": _WAY,
+        "first": first,
+        "tensors": digest(tensors),
+        "network": text_digest(_structure(model, modules)),
         "name": type(model).__name__,
         "input": spec.to_dict(),
         "device": device.type,
@@ -99,23 +115,13 @@ def about(
     }
 
 
-def _structure(model: nn.Module, head: str) -> str:
-    """The body's modules as they describe themselves: kinds, strides, paddings and the like."""
+def _in_classifier(model: nn.Module, name: str) -> bool:
+    return f"{name}.".startswith(f"{classifier_name(model)}.")
+
+
+def _structure(model: nn.Module, names: Sequence[str]) -> str:
+    """Modules as they describe themselves: kinds, strides, paddings and the like."""
+    modules = ((name, model.get_submodule(name)) for name in names)
     return "\n".join(
-        f"{name}: {type(module).__name__}({module.extra_repr()})"
-        for name, module in model.named_modules()
-        if not f"{name}.".startswith(head)
+        f"{name}: {type(module).__name__}({module.extra_repr()})" for name, module in modules
     )
-
-
-def _as_stored(rows: Features, form: Shape) -> npt.NDArray[np.generic]:
-    if form.dtype != "<u2":
-        return rows
-    # bfloat16 is the upper half of float32; these rows were computed in it, so nothing is cut off.
-    return (np.ascontiguousarray(rows, "<f4").view("<u4") >> 16).astype("<u2")
-
-
-def _as_float(row: npt.NDArray[np.generic], form: Shape) -> Features:
-    if form.dtype != "<u2":
-        return np.asarray(row, dtype=np.float32)
-    return (row.astype("<u4") << 16).view("<f4")

@@ -18,17 +18,15 @@ import os
 import shutil
 import time
 import uuid
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import platformdirs
 
+from finetune.features.segments import INDEX, ROWS, Row, Segment, Writer
 from finetune.files import write_json
 
 PLACE = "FINETUNE_CACHE"
@@ -39,25 +37,8 @@ _ABANDONED = 3600.0
 
 _GIB = 2**30
 _MOST = 10 * _GIB
-_FORMAT = 1
-_INDEX = "index.json"
-_ROWS = "rows.bin"
+_FORMAT = 2
 _ABOUT = "about.json"
-
-Rows = npt.NDArray[np.generic]
-
-
-@dataclass(frozen=True)
-class Shape:
-    """How a row lies in a file: its shape, and its type as numpy writes it (``<f4``)."""
-
-    shape: tuple[int, ...]
-    dtype: str
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of a row."""
-        return int(np.prod(self.shape, dtype=np.int64)) * np.dtype(self.dtype).itemsize
 
 
 class FeatureStore:
@@ -95,12 +76,12 @@ class FeatureStore:
 
     def segments(self) -> list[Segment]:
         """All segments that are complete, the longest unused first."""
-        found = [Segment(path.parent) for path in self.root.glob(f"*/*/{_INDEX}")]
+        found = [Segment(path.parent) for path in self.root.glob(f"*/*/{INDEX}")]
         return sorted(found, key=Segment.used)
 
     def size(self) -> int:
         """Bytes of all segments, those that are being written among them."""
-        return sum(Segment(path.parent).size() for path in self.root.glob(f"*/*/{_ROWS}"))
+        return sum(Segment(path.parent).size() for path in self.root.glob(f"*/*/{ROWS}"))
 
     def make_room(self, wanted: int) -> bool:
         """Throw away what was longest unused until ``wanted`` bytes fit; whether they do."""
@@ -118,8 +99,8 @@ class FeatureStore:
 
     def sweep(self) -> None:
         """Remove what runs that are gone have left unfinished."""
-        for path in self.root.glob(f"*/*/{_ROWS}"):
-            if not (path.parent / _INDEX).exists() and _age(path) > _ABANDONED:
+        for path in self.root.glob(f"*/*/{ROWS}"):
+            if not (path.parent / INDEX).exists() and _age(path) > _ABANDONED:
                 shutil.rmtree(path.parent, ignore_errors=True)
 
     def clear(self) -> int:
@@ -129,50 +110,6 @@ class FeatureStore:
             for shelf in self.root.iterdir():
                 shutil.rmtree(shelf, ignore_errors=True)
         return size
-
-
-@dataclass(frozen=True)
-class Segment:
-    """Rows that one run has written at once."""
-
-    folder: Path
-
-    def used(self) -> float:
-        """When it was last read, in seconds since the epoch."""
-        with suppress(OSError):
-            return (self.folder / _INDEX).stat().st_mtime
-        return 0.0
-
-    def size(self) -> int:
-        """Its bytes."""
-        with suppress(OSError):
-            return (self.folder / _ROWS).stat().st_size
-        return 0
-
-    def remove(self) -> None:
-        """Throw it away, its index first; who has it open goes on reading."""
-        (self.folder / _INDEX).unlink(missing_ok=True)
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def read(self, keys: Sequence[str], form: Shape) -> dict[str, Rows]:
-        """Those of ``keys`` that it holds; nothing if it is not as it was written."""
-        try:
-            index = json.loads((self.folder / _INDEX).read_text(encoding="utf-8"))
-            places = {key: place for place, key in enumerate(index["keys"])}
-            mapped = np.memmap(self.folder / _ROWS, np.uint8, "r")
-            os.utime(self.folder / _INDEX)
-            found = {}
-            for key in keys:
-                if key in places:
-                    start = places[key] * form.nbytes
-                    row = mapped[start : start + form.nbytes]
-                    if _checksum(row) != index["checksums"][places[key]]:
-                        raise ValueError("a row was altered")
-                    found[key] = row.view(form.dtype).reshape(form.shape)
-        except (OSError, ValueError, KeyError, TypeError, IndexError):
-            self.remove()
-            return {}
-        return found
 
 
 @dataclass(frozen=True)
@@ -189,22 +126,21 @@ class Shelf:
     folder: Path
     about: dict[str, Any]
 
-    def read(self, keys: Sequence[str], form: Shape) -> dict[str, Rows]:
+    def read(self, keys: Sequence[str]) -> dict[str, Row]:
         """The rows of those of ``keys`` that are there and as they were written."""
-        found: dict[str, Rows] = {}
-        for path in sorted(self.folder.glob(f"*/{_INDEX}")):
+        found: dict[str, Row] = {}
+        for path in sorted(self.folder.glob(f"*/{INDEX}")):
             missing = [key for key in keys if key not in found]
             if missing:
-                found |= Segment(path.parent).read(missing, form)
+                found |= Segment(path.parent).read(missing)
         return found
 
     @contextmanager
-    def writing(self, count: int, form: Shape) -> Iterator[Writer | None]:
-        """Write a segment of ``count`` rows; None where the budget or the disk has no room.
+    def writing(self, count: int, wanted: int) -> Iterator[Writer | None]:
+        """Write a segment of ``count`` rows; None where ``wanted`` bytes have no room.
 
         It counts once the block has ended without an error and all its rows were put.
         """
-        wanted = count * form.nbytes
         writer = self._begin(wanted) if self.store.make_room(wanted) else None
         if writer is None:
             yield None
@@ -212,7 +148,7 @@ class Shelf:
         try:
             yield writer
             if len(writer.keys) == count and not writer.failed:
-                writer.finish(form)
+                writer.finish()
         finally:
             writer.close()
 
@@ -223,7 +159,7 @@ class Shelf:
             self.store.root.chmod(0o700)
             folder.mkdir(parents=True)
             write_json(self.folder / _ABOUT, self.about)
-            file = (folder / _ROWS).open("xb")
+            file = (folder / ROWS).open("xb")
         except OSError:
             shutil.rmtree(folder, ignore_errors=True)
             return None
@@ -234,49 +170,12 @@ class Shelf:
         return Writer(folder, file)
 
 
-class Writer:
-    """Writes the rows of one segment."""
-
-    def __init__(self, folder: Path, file: IO[bytes]) -> None:
-        self.folder = folder
-        self.file = file
-        self.keys: list[str] = []
-        self.checksums: list[int] = []
-        self.failed = False
-
-    def put(self, key: str, row: Rows) -> None:
-        """Add a row; a disk that is full ends the segment without a word."""
-        if self.failed:
-            return
-        data = np.ascontiguousarray(row).reshape(-1).view(np.uint8)
-        try:
-            self.file.write(data.data)
-        except OSError:
-            self.failed = True
-            return
-        self.keys.append(key)
-        self.checksums.append(_checksum(data))
-
-    def finish(self, form: Shape) -> None:
-        """Make the segment count."""
-        try:
-            self.file.flush()
-            os.fsync(self.file.fileno())
-            index = {
-                "keys": self.keys,
-                "checksums": self.checksums,
-                "shape": list(form.shape),
-                "dtype": form.dtype,
-            }
-            write_json(self.folder / _INDEX, index)
-        except OSError:
-            self.failed = True
-
-    def close(self) -> None:
-        """Let go of the file; what was not finished is removed."""
-        self.file.close()
-        if not (self.folder / _INDEX).exists():
-            shutil.rmtree(self.folder, ignore_errors=True)
+def first_places(keys: Sequence[str]) -> dict[str, int]:
+    """Where each key stands first, in the order of the keys."""
+    places: dict[str, int] = {}
+    for place, key in enumerate(keys):
+        places.setdefault(key, place)
+    return places
 
 
 def _age(path: Path) -> float:
@@ -284,7 +183,3 @@ def _age(path: Path) -> float:
     with suppress(OSError):
         return time.time() - path.stat().st_mtime
     return 0.0
-
-
-def _checksum(data: npt.NDArray[np.uint8]) -> int:
-    return zlib.crc32(data.data)

@@ -97,6 +97,11 @@ class SolverPhase(Section):
     folds: Annotated[int, Field(ge=2, le=20)] = Field(
         5, description="Folds of that cross-validation."
     )
+    views: Annotated[int, Field(ge=1, le=64)] = Field(
+        1,
+        description="Views of each image that the head is solved on: the picture as it is scored, "
+        "and augmented ones beyond the first. Each passes every image through the network once.",
+    )
 
 
 class GradientPhase(Section):

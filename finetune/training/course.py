@@ -23,7 +23,7 @@ from finetune.training.judging import (
     judge_out_of_fold,
     wants_folds,
 )
-from finetune.training.phases import PhaseResult, run_fit, solve
+from finetune.training.phases import PhaseResult, inputs_of, run_fit, solve
 from finetune.training.setting import Fit, Setting
 
 
@@ -126,7 +126,8 @@ def _refit(
     phase = setting.recipe.phases[results.index(kept)]
     assert isinstance(phase, SolverPhase)
     assert kept.l2 is not None
-    head = solve(setting, phase, setting.pristine_features(items), items, kept.l2)
+    inputs = inputs_of(setting, setting.pristine, phase, items, pristine=True)
+    head = solve(setting, phase, inputs, items, kept.l2)
     set_head(model, torch.from_numpy(head.weight), torch.from_numpy(head.bias))
     setting.reporter.say(
         f"The head of {kept.name} was solved again on all "

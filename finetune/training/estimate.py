@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-import copy
-import math
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 
-import torch
-from torch import nn
-from torch.nn import functional
-
-from finetune.data.loading import Batch, eval_loader, train_loader
 from finetune.data.manifest import Item
-from finetune.features.body import body_of
-from finetune.model.device import memory_told
 from finetune.recipe.schema import GradientPhase
-from finetune.training.forward import forward_of
-from finetune.training.freeze import FreezePlan
 from finetune.training.judging import folds_of, wants_folds
-from finetune.training.length import images_seen
-from finetune.training.optimisers import build_optimizer
-from finetune.training.remedies import smaller_batch
+from finetune.training.length import epochs_begun, images_seen
 from finetune.training.setting import Setting
+from finetune.training.timing import Cost, phase_cost, seconds_per_passed_image
 
 _SOLVER_SECONDS = 2.0
-_TIMED = 2
-"""Batches timed, after one that warms up."""
 
 
 @dataclass(frozen=True)
@@ -60,132 +43,40 @@ def estimate(setting: Setting) -> Estimate:
     """Time a few batches of each kind on copies of the network; nothing of ``setting`` changes."""
     train, validation = setting.manifest.part("train"), setting.manifest.part("val")
     test = setting.manifest.part("test")
-    passing = _seconds_per_passed_image(setting, train)
-    steps = [_phase_seconds_per_image(setting, phase, train) for phase in setting.recipe.phases]
+    passing = seconds_per_passed_image(setting, train)
+    costs = [phase_cost(setting, phase, train, passing) for phase in setting.recipe.phases]
     phases = tuple(
-        _phase_seconds(phase, len(train), len(validation), per_image, passing)
-        for phase, per_image in zip(setting.recipe.phases, steps, strict=True)
+        _phase_seconds(phase, len(train), len(validation), cost) + cost.once
+        for phase, cost in zip(setting.recipe.phases, costs, strict=True)
     )
     solved = any(not isinstance(phase, GradientPhase) for phase in setting.recipe.phases)
     images = [*train, *validation]
-    once = setting.frozen.missing(images) * passing if solved else len(images) * passing
+    missing = setting.frozen.missing([item.digest for item in images])
+    once = (missing if solved else len(images)) * passing
     return Estimate(
         phases=phases,
-        judging=_judging_seconds(setting, train, len(validation), steps, passing),
+        judging=_judging_seconds(setting, train, len(validation), costs),
         features=once if solved else 0.0,
         scoring=(len(test) + len(validation)) * passing,
         quicker=once + (len(test) + len(validation)) * passing + _SOLVER_SECONDS,
     )
 
 
-def _phase_seconds(
-    phase: object, images: int, validation: int, per_image: float, passing: float
-) -> float:
+def _phase_seconds(phase: object, images: int, validation: int, cost: Cost) -> float:
     if not isinstance(phase, GradientPhase):
         return _SOLVER_SECONDS
-    seen, epochs = _images_seen(phase, images)
-    return seen * per_image + epochs * validation * passing
-
-
-def _images_seen(phase: GradientPhase, images: int) -> tuple[float, int]:
-    """Training images passed through in a phase, and the epochs that makes."""
-    seen = images_seen(phase, images)
-    return float(seen), math.ceil(seen / images)
+    scored = epochs_begun(phase, images) * validation
+    return images_seen(phase, images) * cost.step + scored * cost.scoring
 
 
 def _judging_seconds(
-    setting: Setting,
-    train: Sequence[Item],
-    validation: int,
-    steps: Sequence[float],
-    passing: float,
+    setting: Setting, train: Sequence[Item], validation: int, costs: Sequence[Cost]
 ) -> float:
     recipe = setting.recipe
     if not wants_folds(recipe, validation):
         return 0.0
     return sum(
-        _phase_seconds(phase, len(learn), validation, per_image, passing) + len(judge) * passing
+        _phase_seconds(phase, len(learn), validation, cost) + len(judge) * cost.scoring
         for learn, judge in folds_of(setting, train)
-        for phase, per_image in zip(recipe.phases, steps, strict=True)
+        for phase, cost in zip(recipe.phases, costs, strict=True)
     )
-
-
-def _seconds_per_passed_image(setting: Setting, items: Sequence[Item]) -> float:
-    """Reading, fitting and passing an image without gradients."""
-    size = 32
-    loader = eval_loader(
-        [setting.manifest.file(item) for item in items[: size * (1 + _TIMED)]],
-        setting.spec,
-        size,
-        setting.workers,
-        setting.recipe.data.max_pixels,
-    )
-    body = body_of(setting.pristine, setting.spec, setting.device, setting.inference)
-
-    @torch.inference_mode()
-    def step(batch: Batch) -> None:
-        body(batch.images)
-
-    return _seconds_per_image(loader, step, setting.device)
-
-
-def _phase_seconds_per_image(setting: Setting, phase: object, items: Sequence[Item]) -> float:
-    if not isinstance(phase, GradientPhase):
-        return 0.0
-    wanted = phase.batch_size * (1 + _TIMED)
-    loader = train_loader(
-        setting.manifest,
-        items[:wanted],
-        setting.spec,
-        setting.augment(phase),
-        setting.recipe.seed,
-        0,
-        phase.batch_size,
-        setting.workers,
-        setting.recipe.data.max_pixels,
-    )
-    with _unmoved_randomness(), memory_told(smaller_batch(phase)):
-        return _seconds_per_image(loader, _training_step(setting, phase), setting.device)
-
-
-def _training_step(setting: Setting, phase: GradientPhase) -> Callable[[Batch], None]:
-    model: nn.Module = copy.deepcopy(setting.pristine).to(setting.device)
-    plan = FreezePlan.of(model, phase.train, phase.batch_norm)
-    plan.apply(model)
-    optimizer = build_optimizer(model, plan, phase)
-    half = setting.precision == "bfloat16"
-
-    forward = forward_of(model, plan, setting.spec, setting.device, setting.inference)
-
-    def step(batch: Batch) -> None:
-        with torch.autocast(setting.device.type, torch.bfloat16, enabled=half):
-            logits = forward(batch.images)
-        loss = functional.cross_entropy(logits.float(), batch.labels.to(setting.device))
-        torch.autograd.backward(loss)
-        optimizer.step()
-        optimizer.zero_grad()
-
-    return step
-
-
-def _seconds_per_image(
-    loader: Iterable[Batch], step: Callable[[Batch], None], device: torch.device
-) -> float:
-    """Mean over the batches after the first; over the first where there is no other."""
-    clock = []
-    started = time.monotonic()
-    for batch in islice(loader, 1 + _TIMED):
-        step(batch)
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        now = time.monotonic()
-        clock.append((len(batch.labels), now - started))
-        started = now
-    timed = clock[1:] or clock
-    return sum(seconds for _, seconds in timed) / max(1, sum(images for images, _ in timed))
-
-
-@contextmanager
-def _unmoved_randomness() -> Iterator[None]:
-    with torch.random.fork_rng():
-        yield

@@ -8,26 +8,24 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
+import numpy as np
 import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.utilities.warnings import PossibleUserWarning
 from torch import nn
-from torch.utils.data import DataLoader
 
 from finetune.console import Task
-from finetune.data.loading import train_loader
 from finetune.evaluation.metrics import epoch_scores
 from finetune.model.device import memory_told
 from finetune.recipe.schema import GradientPhase
-from finetune.training.forward import forward_of
 from finetune.training.freeze import FreezePlan
 from finetune.training.length import images_seen, total_steps
 from finetune.training.module import PhaseModule
+from finetune.training.passage import Passage, passage_of
 from finetune.training.remedies import check_finite, smaller_batch
 from finetune.training.schedules import schedule
 from finetune.training.setting import Fit, Setting
@@ -42,11 +40,13 @@ class FitEnd:
         epochs: Epochs that were run.
         best_epoch: The epoch whose weights were restored, or None: the last one's were kept.
         reason: Why it ended, for a person.
+        judged: Logits of the images that the fit is judged on, ``[M, C]``.
     """
 
     epochs: int
     best_epoch: int | None
     reason: str
+    judged: np.ndarray = field(default_factory=lambda: np.empty((0, 0), np.float32))
 
 
 def fit_phase(
@@ -77,15 +77,14 @@ def fit_phase(
     first_epoch = _finished_epochs(checkpoint)
     setting.log.rewind(fit.name, phase.name, first_epoch)
     seed_place = (setting.recipe.seed, "step", position)
-    forward = forward_of(model, plan, setting.spec, setting.device, setting.inference)
+    passage = passage_of(setting, fit, model, plan, phase, position, first_epoch)
     factor = schedule(phase.lr_schedule, steps)
-    module = PhaseModule(model, plan, phase, forward, factor, seed_place)
-    loader = _loader(setting, fit, phase, position, first_epoch)
+    module = PhaseModule(model, plan, phase, passage.pass_through, factor, seed_place)
     title = phase.name if fit.name == "main" else f"{fit.name} {phase.name}"
     with _bar(setting, fit, phase, first_epoch, title) as task:
         watch = EpochEnd(
             fit.name,
-            _validation(setting, fit, model, phase),
+            _validation(setting, fit, passage, phase),
             phase.early_stopping,
             setting.log,
             task,
@@ -95,43 +94,27 @@ def fit_phase(
             trainer = _trainer(setting, phase, steps, callbacks)
             trainer.fit(
                 module,
-                loader,
+                passage.loader,
                 ckpt_path=checkpoint if first_epoch else None,
                 weights_only=True,
             )
     model.to(setting.device)
-    return _end(model, phase, watch, trainer.current_epoch)
+    end = _end(model, phase, watch, trainer.current_epoch)
+    return replace(end, judged=passage.logits(fit.judged))
 
 
 def _validation(
-    setting: Setting, fit: Fit, model: nn.Module, phase: GradientPhase
+    setting: Setting, fit: Fit, passage: Passage, phase: GradientPhase
 ) -> Validate | None:
     """Gives log loss, accuracy and balanced accuracy, before calibration."""
     labels = setting.labels(fit.monitor)
 
     def validate() -> dict[str, float]:
-        logits = setting.logits(model, fit.monitor)
+        logits = passage.logits(fit.monitor)
         check_finite(logits, phase)
         return {f"val_{k}": v for k, v in epoch_scores(logits, labels).items()}
 
     return validate if fit.monitor else None
-
-
-def _loader(
-    setting: Setting, fit: Fit, phase: GradientPhase, position: int, first_epoch: int
-) -> DataLoader[Any]:
-    return train_loader(
-        setting.manifest,
-        fit.train,
-        setting.spec,
-        setting.augment(phase),
-        setting.recipe.seed,
-        position,
-        phase.batch_size,
-        setting.workers,
-        setting.recipe.data.max_pixels,
-        first_epoch=first_epoch,
-    )
 
 
 @contextmanager

@@ -5,7 +5,11 @@ from __future__ import annotations
 import math
 
 from finetune.data.batches import batch_count
-from finetune.recipe.schema import GradientPhase
+from finetune.recipe.schema import AugmentOptions, GradientPhase
+
+_VIEWS = 8
+_MOST_VIEWS = 32_000
+"""Views of all images together, above which `auto` makes fewer of each."""
 
 
 def total_steps(phase: GradientPhase, images: int) -> int:
@@ -22,3 +26,21 @@ def images_seen(phase: GradientPhase, images: int) -> int:
         return images * phase.epochs
     a_pass = math.ceil(batch_count(images, phase.batch_size) / phase.accumulate)
     return round(images * total_steps(phase, images) / a_pass)
+
+
+def view_count(options: AugmentOptions, images: int) -> int:
+    """``augment.views`` with ``auto`` made a number: one where nothing is varied.
+
+    auto: 8 views of each image, so that a phase of 20 epochs shows each two or three times; fewer
+    of more than 4,000 images, which vary enough by themselves, but 2 at least.
+    """
+    if options.policy == "none" and options.transforms is None:
+        return 1
+    if options.views != "auto":
+        return options.views
+    return min(_VIEWS, max(2, _MOST_VIEWS // images))
+
+
+def epochs_begun(phase: GradientPhase, images: int) -> int:
+    """Epochs of the phase over ``images`` training images; the last one may be a part."""
+    return math.ceil(images_seen(phase, images) / images)

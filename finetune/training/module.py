@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -10,9 +10,9 @@ from lightning.pytorch import LightningModule
 from torch import nn
 from torch.nn import functional
 
-from finetune.data.loading import Batch
+from finetune.data.loaders import Batch
+from finetune.features.views import StoredBatch
 from finetune.recipe.schema import GradientPhase
-from finetune.training.forward import Forward
 from finetune.training.freeze import FreezePlan
 from finetune.training.optimisers import build_optimizer
 from finetune.training.schedules import Factor
@@ -26,7 +26,7 @@ class PhaseModule(LightningModule):
         model: The network; its own parameters are trained.
         plan: What trains.
         phase: How it trains.
-        pass_through: Gives the network's logits for images.
+        pass_through: Gives the network's logits for a batch.
         factor: The learning rate's schedule.
         seed_place: What torch draws in a step is a function of this and of the step.
     """
@@ -36,7 +36,7 @@ class PhaseModule(LightningModule):
         model: nn.Module,
         plan: FreezePlan,
         phase: GradientPhase,
-        pass_through: Forward,
+        pass_through: Callable[[Any], torch.Tensor],
         factor: Factor,
         seed_place: tuple[int | str, ...],
     ) -> None:
@@ -62,13 +62,13 @@ class PhaseModule(LightningModule):
         self.loss_sum = 0.0
         self.images_seen = 0
 
-    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+    def on_train_batch_start(self, batch: Batch | StoredBatch, batch_idx: int) -> None:
         """Make dropout and drop-path a function of the seed and the step."""
         torch.manual_seed(seed_of(*self.seed_place, self.current_epoch, batch_idx))
 
-    def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
+    def training_step(self, batch: Batch | StoredBatch, batch_idx: int) -> torch.Tensor:
         """The batch's mean loss."""
-        logits = self.pass_through(batch.images).float()
+        logits = self.pass_through(batch).float()
         loss = functional.cross_entropy(
             logits, batch.labels, label_smoothing=self.phase.label_smoothing
         )
@@ -93,13 +93,7 @@ class PhaseModule(LightningModule):
         }
 
     def transfer_batch_to_device(
-        self, batch: Batch, device: torch.device, dataloader_idx: int
-    ) -> Batch:
-        """The batch on ``device``; from pinned memory the copy doesn't block."""
-        if device.type == "cpu":
-            return batch
-        return replace(
-            batch,
-            images=batch.images.to(device, non_blocking=True),
-            labels=batch.labels.to(device, non_blocking=True),
-        )
+        self, batch: Batch | StoredBatch, device: torch.device, dataloader_idx: int
+    ) -> Batch | StoredBatch:
+        """The batch on ``device``."""
+        return batch if device.type == "cpu" else batch.to(device)

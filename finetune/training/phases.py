@@ -22,6 +22,7 @@ from finetune.training.optimisers import stage_rates
 from finetune.training.remedies import check_finite
 from finetune.training.setting import Fit, Setting
 from finetune.training.solver import SolvedHead, solve_head
+from finetune.training.stored import StoredPart
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def _solve(
     plan = FreezePlan.of(model, "head", "locked")
     plan.apply(model)
     before = digest(plan.frozen_tensors(model))
-    inputs = features_of(setting, model, fit.train, pristine=pristine)
+    inputs = inputs_of(setting, model, phase, fit.train, pristine=pristine)
     head = solve(setting, phase, inputs, fit.train, phase.l2)
     set_head(model, torch.from_numpy(head.weight), torch.from_numpy(head.bias))
     record = _record(phase, plan, model, before, time.monotonic() - started) | {
@@ -116,7 +117,7 @@ def solve(
     items: Sequence[Item],
     l2: Literal["auto"] | float,
 ) -> SolvedHead:
-    """A head for the features ``inputs`` ``[N, D]`` of ``items``."""
+    """A head for the features ``inputs`` of ``items``, ``[V, N, D]``, or ``[N, D]`` of one view."""
     groups = [item.group for item in items] if any(item.group for item in items) else None
     return solve_head(
         inputs,
@@ -127,6 +128,22 @@ def solve(
         seed=setting.recipe.seed,
         groups=groups,
     )
+
+
+def inputs_of(
+    setting: Setting,
+    model: nn.Module,
+    phase: SolverPhase,
+    items: Sequence[Item],
+    *,
+    pristine: bool,
+) -> np.ndarray:
+    """Classifier inputs of the images as scored and of further views, ``[V, N, D]``."""
+    scored = features_of(setting, model, items, pristine=pristine)[None]
+    if phase.views == 1:
+        return scored
+    part = StoredPart.before_the_head(setting, model)
+    return np.concatenate([scored, part.augmented(items, phase.views - 1)])
 
 
 def features_of(
@@ -159,9 +176,8 @@ def _descend(
         "epochs": end.epochs,
         "best_epoch": end.best_epoch,
     }
-    judged = setting.logits(model, fit.judged)
-    check_finite(judged, phase)
-    store.finish(record, model.state_dict(), judged=judged)
+    check_finite(end.judged, phase)
+    store.finish(record, model.state_dict(), judged=end.judged)
 
 
 def _record(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -18,14 +18,18 @@ from finetune.data.input_spec import InputSpec
 from finetune.data.loading import eval_loader, worker_count
 from finetune.data.manifest import Item, Manifest
 from finetune.evaluation.prediction import predict_logits
-from finetune.features.extraction import features
-from finetune.features.frozen import FrozenFeatures, about, form_of
-from finetune.features.store import FeatureStore
+from finetune.features.body import Body, body_of
+from finetune.features.extraction import features, passed
+from finetune.features.form import Form
+from finetune.features.frozen import FrozenOutputs, about
+from finetune.features.store import FeatureStore, Shelf
 from finetune.model.head import classifier
+from finetune.model.stages import HEAD
 from finetune.recipe.schema import AugmentOptions, GradientPhase, Recipe
 from finetune.training.log import Log
 
-_EVAL_BATCH = 64
+EVAL_BATCH = 64
+"""Images passed at once where nothing trains."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,7 @@ class Setting:
     log: Log
     reporter: Reporter
     _features: dict[str, np.ndarray] = field(default_factory=dict)
+    _said: set[str] = field(default_factory=set)
 
     @property
     def workers(self) -> int:
@@ -86,6 +91,12 @@ class Setting:
     def augment(self, phase: GradientPhase) -> AugmentOptions:
         """The phase's own augmentation, or the recipe's."""
         return phase.augment or self.recipe.augment
+
+    def say_once(self, message: str) -> None:
+        """Tell something that holds for all fits, at its first occasion."""
+        if message not in self._said:
+            self._said.add(message)
+            self.reporter.say(message)
 
     def labels(self, items: Sequence[Item]) -> np.ndarray:
         """Class indices, int64 ``[N]``."""
@@ -107,32 +118,58 @@ class Setting:
             return np.empty((0, classifier(self.pristine).in_features), dtype=np.float32)
         missing = [item for item in items if item.path not in self._features]
         if missing:
-            fresh = self.frozen.of(missing)
-            self._features.update(zip((item.path for item in missing), fresh, strict=True))
+            keys = [item.digest for item in missing]
+            fresh = self.frozen.always(keys, lambda chosen: self._pristine(missing, chosen))
+            rows = fresh.float().numpy()
+            self._features.update(zip((item.path for item in missing), rows, strict=True))
         return np.stack([self._features[item.path] for item in items])
 
     @cached_property
-    def frozen(self) -> FrozenFeatures:
+    def frozen(self) -> FrozenOutputs:
         """The pretrained network's features, with the store behind them."""
+        form = Form((classifier(self.pristine).in_features,), self.inference)
+        return self.outputs(self.pristine, HEAD, form)
+
+    def outputs(self, model: nn.Module, first: str, form: Form) -> FrozenOutputs:
+        """What ``model`` makes of images before the stage ``first``, with the store behind it."""
+        described = about(model, first, self.spec, self.device, self.inference)
+        return FrozenOutputs(self.shelf(described), form)
+
+    def shelf(self, described: dict[str, Any]) -> Shelf | None:
+        """The store's shelf for what depends on ``described``; None: the recipe wants none."""
         store = self.recipe.store
         budget = None if store.gib == "auto" else int(store.gib * 2**30)
-        described = about(self.pristine, self.spec, self.device, self.inference)
-        return FrozenFeatures(
-            FeatureStore.usual(budget).shelf(described) if store.use else None,
-            form_of(classifier(self.pristine).in_features, self.inference),
-            lambda items: self.live_features(self.pristine, items, "features"),
+        return FeatureStore.usual(budget).shelf(described) if store.use else None
+
+    def eval_batches(self, items: Sequence[Item]) -> DataLoader[Any]:
+        """Images as prediction sees them, in their order."""
+        return eval_loader(
+            [self.manifest.file(item) for item in items],
+            self.spec,
+            EVAL_BATCH,
+            self.workers,
+            self.recipe.data.max_pixels,
         )
+
+    def passed(
+        self, body: Callable[[], Body], loader: DataLoader[Any], title: str, count: int
+    ) -> Iterator[torch.Tensor]:
+        """What a frozen part gives for ``count`` images, in batches, told as ``title``."""
+        with self.reporter.task(title, count, "images") as task:
+            for rows, _ in passed(body, loader, self.device, task):
+                yield rows
+
+    def _pristine(self, items: Sequence[Item], chosen: list[int]) -> Iterator[torch.Tensor]:
+        def body() -> Body:
+            return body_of(self.pristine, self.spec, self.device, self.inference)
+
+        loader = self.eval_batches([items[position] for position in chosen])
+        return self.passed(body, loader, "features", len(chosen))
 
     def _forward(
         self, forward: Forward, model: nn.Module, items: Sequence[Item], title: str
     ) -> np.ndarray:
-        loader = eval_loader(
-            [self.manifest.file(item) for item in items],
-            self.spec,
-            _EVAL_BATCH,
-            self.workers,
-            self.recipe.data.max_pixels,
-        )
+        loader = self.eval_batches(items)
         reporter = self.reporter if title else Silent()
         with reporter.task(title, len(items), "images") as task:
             return forward(model, loader, self.spec, self.device, task, self.inference)

@@ -88,11 +88,14 @@ def solve_head(
 
     A class without an image to learn from, in a fold or at all, counts as half an image.
 
+    Where there are several views of each image, all are learnt from, an image's share being divided
+    among them; folds keep an image's views together, and what is judged is the first view.
+
     It takes ``8 * N * min(N, D)`` bytes and, beside that, about half a gigabyte or ``50 * N * C``
     bytes if that is more; and some ``1000 * N * min(N, D) * C * folds`` operations.
 
     Args:
-        features: What the head sees, ``[N, D]``.
+        features: What the head sees, ``[N, D]``, or ``[V, N, D]`` of several views.
         labels: Class indices ``[N]``.
         num_classes: C.
         l2: Strength of the regularisation, or ``auto``: the one of `GRID` with the lowest
@@ -105,10 +108,13 @@ def solve_head(
     Raises:
         TrainingError: Features that are not numbers, or fewer than two images.
     """
-    _check(features)
-    held = _held_out(labels, folds, seed, groups)
-    with threadpool_limits(1 if features.size <= _ONE_THREAD else None, "blas"):
-        return _solve_rotated(features, labels.astype(np.int64), num_classes, l2, held)
+    views = 1 if features.ndim == 2 else len(features)
+    rows = features.reshape(-1, features.shape[-1])
+    _check(rows)
+    held = np.tile(_held_out(labels, folds, seed, groups), (views, 1))
+    every = np.tile(labels.astype(np.int64), views)
+    with threadpool_limits(1 if rows.size <= _ONE_THREAD else None, "blas"):
+        return _solve_rotated(rows, every, num_classes, l2, _Folds(held, views))
 
 
 def _solve_rotated(
@@ -116,22 +122,34 @@ def _solve_rotated(
     labels: npt.NDArray[np.int64],
     num_classes: int,
     l2: Literal["auto"] | float,
-    held: npt.NDArray[np.bool_],
+    folds: _Folds,
 ) -> SolvedHead:
     rotation = Rotation.of(features)
-    problem = _regressions(rotation.apply(features), labels, num_classes, held)
-    best, curve = _follow_path(problem, held, GRID if l2 == "auto" else (l2,))
+    problem = _regressions(rotation.apply(features), labels, num_classes, folds.held)
+    best, curve = _follow_path(problem, folds, GRID if l2 == "auto" else (l2,))
     coefficients = _solve(problem, best.coefficients, best.l2, _FINAL_TOLERANCE)
-    out_of_fold = _out_of_fold(problem, held, coefficients)
-    weight, bias = rotation.undo(_final(problem, coefficients))
+    out_of_fold = _out_of_fold(problem, folds, coefficients)
+    weight, bias = rotation.undo(_final(problem, coefficients, folds.views))
     return SolvedHead(
         weight=weight.astype(np.float32),
         bias=bias.astype(np.float32),
         l2=best.l2,
         out_of_fold=out_of_fold.astype(np.float32),
-        cv_log_loss=_mean_log_loss(out_of_fold, problem.labels),
+        cv_log_loss=_mean_log_loss(out_of_fold, labels),
         curve=curve,
     )
+
+
+@dataclass(frozen=True)
+class _Folds:
+    """Which rows each fold leaves out, ``[V * N, K]``, and how many views V an image has."""
+
+    held: npt.NDArray[np.bool_]
+    views: int
+
+    @property
+    def images(self) -> int:
+        return len(self.held) // self.views
 
 
 @dataclass(frozen=True)
@@ -181,14 +199,14 @@ def _regressions(
 
 
 def _follow_path(
-    problem: Regressions, held: npt.NDArray[np.bool_], strengths: Sequence[float]
+    problem: Regressions, folds: _Folds, strengths: Sequence[float]
 ) -> tuple[_Point, tuple[tuple[float, float], ...]]:
     """The best point, and the whole curve, from the strongest strength to where gains end."""
     best, curve, since = None, [], 0
     coefficients = np.zeros((problem.rows.shape[1], *problem.absent.shape))
     for l2 in strengths:
         coefficients = _solve(problem, coefficients, l2, _SEARCH_TOLERANCE)
-        log_loss = _mean_log_loss(_out_of_fold(problem, held, coefficients), problem.labels)
+        log_loss = _mean_log_loss(_out_of_fold(problem, folds, coefficients), problem.labels)
         curve.append((l2, log_loss))
         if best is None or log_loss < best.log_loss:
             best, since = _Point(l2, log_loss, coefficients), 0
@@ -210,11 +228,11 @@ def _solve(problem: Regressions, start: Array, l2: float, tolerance: float) -> A
     )
 
 
-def _out_of_fold(problem: Regressions, held: npt.NDArray[np.bool_], coefficients: Array) -> Array:
-    """Logits of each row from the fold that left it out, ``[N, C]``."""
-    logits = np.empty((len(held), problem.absent.shape[1]))
-    for fold, outside in enumerate(held.T):
-        own = problem.rows[outside] @ coefficients[:, fold]
+def _out_of_fold(problem: Regressions, folds: _Folds, coefficients: Array) -> Array:
+    """Logits of each image's first view from the fold that left it out, ``[N, C]``."""
+    logits = np.empty((folds.images, problem.absent.shape[1]))
+    for fold, outside in enumerate(folds.held[: folds.images].T):
+        own = problem.rows[: folds.images][outside] @ coefficients[:, fold]
         absent = problem.absent[fold]
         shares = log_sum_exp(own[:, ~absent])[:, None]
         own[:, absent] = shares + np.log(_UNSEEN / (~outside).sum())
@@ -222,14 +240,15 @@ def _out_of_fold(problem: Regressions, held: npt.NDArray[np.bool_], coefficients
     return logits
 
 
-def _final(problem: Regressions, coefficients: Array) -> Array:
+def _final(problem: Regressions, coefficients: Array, views: int) -> Array:
     """The coefficients ``[R + 1, C]`` of the regression on all rows."""
     final, absent = coefficients[:, -1].copy(), problem.absent[-1]
     shares = log_sum_exp(problem.rows @ final[:, ~absent]).mean()
-    final[-1, absent] = shares + np.log(_UNSEEN / len(problem.rows))
+    final[-1, absent] = shares + np.log(_UNSEEN * views / len(problem.rows))
     return final
 
 
 def _mean_log_loss(logits: Array, labels: npt.NDArray[np.int64]) -> float:
-    own = logits[np.arange(len(labels)), labels]
+    """Of the rows of ``logits``; ``labels`` begin with theirs."""
+    own = logits[np.arange(len(logits)), labels[: len(logits)]]
     return float((log_sum_exp(logits) - own).mean())

@@ -12,7 +12,6 @@ import torch
 from lightning.pytorch import Callback, Trainer
 
 from finetune.console import Task
-from finetune.data.loading import Batch
 from finetune.errors import TrainingError
 from finetune.files import replacing
 from finetune.recipe.schema import EarlyStoppingOptions
@@ -42,7 +41,7 @@ class Progress(Callback):
         self.task.rename(f"{self.title}, epoch {trainer.current_epoch + 1}{epochs}")
 
     def on_train_batch_end(
-        self, trainer: Trainer, module: PhaseModule, outputs: Any, batch: Batch, batch_idx: int
+        self, trainer: Trainer, module: PhaseModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Count the batch's images."""
         self.task.advance(len(batch.labels))

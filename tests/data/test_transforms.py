@@ -35,11 +35,15 @@ def policy(name: str) -> AugmentOptions:
     return AugmentOptions.model_validate({"policy": name})
 
 
+def seen(augmentation: Augmentation, image: np.ndarray, *keys: int) -> np.ndarray:
+    return augmentation(augmentation.prepared(image), *keys)
+
+
 FLIP = {"name": "HorizontalFlip", "p": 0.5}
 
 
 def test_no_policy_is_the_evaluation_view():
-    view = Augmentation(SPEC, policy("none"), 1, 0)(picture(), 5, 3, 0)
+    view = seen(Augmentation(SPEC, policy("none"), 1, 0), picture(), 5, 3, 0)
     np.testing.assert_array_equal(view, fit_image(picture(), SPEC))
 
 
@@ -50,7 +54,7 @@ def test_policies_give_the_networks_input(fit, name, shape):
     augmentation = Augmentation(InputSpec(size=32, fit=fit), policy(name), 1, 0)
     image = np.resize(picture(), (shape[1], shape[0], 3))
     for epoch in range(4):
-        view = augmentation(image, 1, epoch, 0)
+        view = seen(augmentation, image, 1, epoch, 0)
         assert view.shape == (32, 32, 3)
         assert view.dtype == np.uint8
 
@@ -60,14 +64,14 @@ def test_a_view_is_a_function_of_its_keys(name):
     first = Augmentation(SPEC, policy(name), 7, 1)
     second = pickle.loads(pickle.dumps(first))
     image = picture()
-    views = {key: first(image, *key) for key in [(s, e, o) for s in (0, 2**64 - 1)
+    views = {key: seen(first, image, *key) for key in [(s, e, o) for s in (0, 2**64 - 1)
                                                  for e in (0, 1) for o in (0, 1)]}  # fmt: skip
     for key in reversed(list(views)):
-        second(picture(seed=9), 4, 4, 4)  # whatever came before
-        np.testing.assert_array_equal(second(image, *key), views[key])
+        seen(second, picture(seed=9), 4, 4, 4)  # whatever came before
+        np.testing.assert_array_equal(seen(second, image, *key), views[key])
     assert len({view.tobytes() for view in views.values()}) == len(views)
     for seed, phase in ((8, 1), (7, 0)):
-        other = Augmentation(SPEC, policy(name), seed, phase)(image, 0, 0, 0)
+        other = seen(Augmentation(SPEC, policy(name), seed, phase), image, 0, 0, 0)
         assert not np.array_equal(other, views[0, 0, 0])
 
 
@@ -78,7 +82,7 @@ def test_two_flips_are_independent():
     image[0, 0] = 255
     table = np.zeros((2, 2), int)
     for sample in range(1000):
-        row, column, _ = np.argwhere(augmentation(image, sample, 0, 0))[0]
+        row, column, _ = np.argwhere(seen(augmentation, image, sample, 0, 0))[0]
         table[int(row > 0), int(column > 0)] += 1
     assert (table > 200).all()
     assert chi2_contingency(table).pvalue > 0.01
@@ -88,7 +92,7 @@ def test_the_same_transform_draws_anew_at_each_position():
     augmentation = Augmentation(InputSpec(size=8, crop_pct=1.0), listed(FLIP, FLIP, FLIP), 1, 0)
     image = np.zeros((8, 8, 3), np.uint8)
     image[:, 0] = 255
-    mirrored = [augmentation(image, sample, 0, 0)[0, -1, 0] > 0 for sample in range(400)]
+    mirrored = [seen(augmentation, image, sample, 0, 0)[0, -1, 0] > 0 for sample in range(400)]
     assert 150 < sum(mirrored) < 250
 
 
@@ -98,7 +102,7 @@ def test_random_crops_are_antialiased():
     image[:, ::2] = 255
     names = ("light", listed({"name": "RandomResizedCrop", "p": 1, "args": {"scale": [0.9, 1]}}))
     for options in (policy(names[0]), names[1], listed({"name": "Resize", "p": 1})):
-        view = Augmentation(SPEC, options, 1, 0)(image, 1, 0, 0)
+        view = seen(Augmentation(SPEC, options, 1, 0), image, 1, 0, 0)
         assert np.abs(view.astype(int) - 127).max() < 30
 
 
@@ -109,7 +113,7 @@ def test_letterbox_loses_nothing():
     image[:, :10], image[:, 20:] = [255, 0, 0], [0, 255, 0]
     shares = []
     for sample in range(30):
-        view = augmentation(image, sample, 0, 0).astype(int)
+        view = seen(augmentation, image, sample, 0, 0).astype(int)
         red, green = (view[..., 0] > 128).sum(), (view[..., 1] > 128).sum()
         assert abs(red - green) <= 0.3 * red
         shares.append(red)
@@ -119,11 +123,13 @@ def test_letterbox_loses_nothing():
 def test_a_list_sees_the_fitted_picture_unless_it_sizes_it():
     spec = InputSpec(size=32, crop_pct=0.5)
     fitted = Augmentation(spec, listed({"name": "HorizontalFlip", "p": 1}), 1, 0)
-    np.testing.assert_array_equal(fitted(picture(), 1, 0, 0), fit_image(picture(), spec)[:, ::-1])
+    np.testing.assert_array_equal(
+        seen(fitted, picture(), 1, 0, 0), fit_image(picture(), spec)[:, ::-1]
+    )
     whole = Augmentation(spec, listed({"name": "CenterCrop", "p": 1}), 1, 0)
-    np.testing.assert_array_equal(whole(picture(), 1, 0, 0), picture()[6:38, 14:46])
+    np.testing.assert_array_equal(seen(whole, picture(), 1, 0, 0), picture()[6:38, 14:46])
     assert np.array_equal(
-        Augmentation(spec, listed(), 1, 0)(picture(), 1, 0, 0), fit_image(picture(), spec)
+        seen(Augmentation(spec, listed(), 1, 0), picture(), 1, 0, 0), fit_image(picture(), spec)
     )
 
 
@@ -144,7 +150,7 @@ def test_a_list_that_does_not_end_in_the_input_is_refused(steps, message):
 def test_a_picture_that_a_transform_cannot_take_is_told():
     augmentation = Augmentation(SPEC, listed({"name": "RandomCrop", "p": 1}), 1, 0)
     with pytest.raises(RecipeError, match="RandomCrop fails on a picture of 20 x 20"):
-        augmentation(picture(20, 20), 1, 0, 0)
+        seen(augmentation, picture(20, 20), 1, 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -222,3 +228,39 @@ def test_importing_does_not_phone_home():
     )
     environment = {"PATH": "", "PYTHONPATH": ":".join(filter(None, sys.path))}
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, env=environment)
+
+
+@pytest.mark.parametrize("shape", [(30, 900), (600, 500)])
+def test_views_are_made_of_no_more_than_they_need(shape):
+    image = np.zeros((*shape, 3), np.uint8)
+    light = Augmentation(SPEC, policy("light"), 1, 0)
+    assert min(light.prepared(image).shape[:2]) == min(2 * SPEC.size, *shape)
+    fitted = Augmentation(SPEC, listed(FLIP), 1, 0)
+    assert fitted.prepared(image).shape == (32, 32, 3)
+    whole = Augmentation(SPEC, listed({"name": "Resize", "p": 1}), 1, 0)
+    assert whole.prepared(image) is image
+    assert len({each.preparation for each in (light, fitted, whole)}) == 3
+
+
+@pytest.mark.parametrize("name", [*sorted(POLICIES), "flip"])
+def test_what_views_are_made_of_is_left_as_it_is(name):
+    options = listed({"name": "HorizontalFlip", "p": 1}) if name == "flip" else policy(name)
+    augmentation = Augmentation(SPEC, options, 1, None)
+    prepared = augmentation.prepared(picture())
+    before = prepared.copy()
+    for view in range(8):
+        augmentation(prepared, 1, view, 0)[:] = 0
+    np.testing.assert_array_equal(prepared, before)
+
+
+def test_views_that_phases_share_are_their_own():
+    shared = Augmentation(SPEC, policy("light"), 1, None)
+    of_a_phase = Augmentation(SPEC, policy("light"), 1, 0)
+    assert not np.array_equal(
+        seen(shared, picture(), 5, 0, 0), seen(of_a_phase, picture(), 5, 0, 0)
+    )
+    assert shared.identity != of_a_phase.identity
+    assert shared.identity != Augmentation(SPEC, policy("medium"), 1, None).identity
+    assert shared.identity == Augmentation(SPEC, policy("light"), 1, None).identity
+    assert shared.chance
+    assert not Augmentation(SPEC, policy("none"), 1, None).chance

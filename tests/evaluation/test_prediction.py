@@ -9,7 +9,8 @@ from torch import nn
 
 from finetune.console import Silent
 from finetune.data.input_spec import InputSpec
-from finetune.data.loading import Batch, eval_loader
+from finetune.data.loaders import Batch
+from finetune.data.loading import eval_loader
 from finetune.evaluation.prediction import predict_logits
 from finetune.model.normalise import normalise
 

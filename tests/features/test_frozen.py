@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 import timm
 import torch
@@ -14,75 +13,92 @@ from torch import nn
 import finetune
 from finetune.console import Silent
 from finetune.data.input_spec import InputSpec
-from finetune.data.manifest import Item
-from finetune.features.body import BFLOAT16, FLOAT32, body_of, fastest_format
-from finetune.features.extraction import features
-from finetune.features.frozen import FrozenFeatures, about, form_of
+from finetune.features.body import BFLOAT16, FLOAT32, fastest_format
+from finetune.features.extraction import passed
+from finetune.features.form import Form
+from finetune.features.frozen import FrozenOutputs, about
 from finetune.features.store import FeatureStore
 from finetune.model.head import classifier
 from finetune.model.precision import native_bfloat16
+from finetune.model.stages import HEAD
 
 CPU = torch.device("cpu")
 SPEC = InputSpec(size=32)
 BASE = ["model.backbone=test_resnet", "input.size=32", "data.workers=0"]
 
 
-def item(digest: str) -> Item:
-    return Item(path=f"a/{digest}.png", label="a", split="train", digest=digest)
-
-
 class Network:
     """Counts what passes through."""
 
-    def __init__(self) -> None:
+    def __init__(self, names: list[str], dtype: torch.dtype = torch.float32) -> None:
+        self.names, self.dtype = names, dtype
         self.passed: list[str] = []
 
-    def __call__(self, items: Sequence[Item]) -> np.ndarray:
-        self.passed += [each.digest for each in items]
-        values = [[float(int(each.digest, 16)), 0.5] for each in items]
-        return np.array(values, np.float32)
+    def __call__(self, chosen: list[int]) -> Iterator[torch.Tensor]:
+        for position in chosen:
+            self.passed.append(self.names[position])
+            yield torch.tensor([[int(self.names[position], 16), 0.5]]).to(self.dtype)
 
 
 @pytest.mark.parametrize("number_format", [FLOAT32, BFLOAT16])
 def test_each_image_passes_once_in_one_run_and_the_next(tmp_path: Path, number_format: str) -> None:
-    network = Network()
+    dtype = torch.bfloat16 if number_format == BFLOAT16 else torch.float32
     shelf = FeatureStore(tmp_path, 10_000).shelf({})
-    form = form_of(2, number_format)
-    wanted = [item("a"), item("b"), item("a")]
-    first = FrozenFeatures(shelf, form, network).of(wanted)
-    assert first.tolist() == [[10, 0.5], [11, 0.5], [10, 0.5]]
-    again = FrozenFeatures(shelf, form, network)
-    assert again.missing([item("b"), item("c")]) == 1
-    assert again.of([item("b"), item("c")]).tolist() == [[11, 0.5], [12, 0.5]]
-    assert network.passed == ["a", "b", "c"]
+    outputs = FrozenOutputs(shelf, Form((2,), number_format))
+    first = Network(["a", "b", "a"], dtype)
+    found = outputs.always(first.names, first)
+    assert found.dtype == dtype
+    assert found.tolist() == [[10, 0.5], [11, 0.5], [10, 0.5]]
+    assert first.passed == ["a", "b"]
+    assert outputs.missing(["b", "c", "c"]) == 1
+    again = Network(["b", "c"], dtype)
+    assert outputs.always(again.names, again).tolist() == [[11, 0.5], [12, 0.5]]
+    assert again.passed == ["c"]
 
 
 def test_without_room_it_is_computed_each_time(tmp_path: Path) -> None:
-    network = Network()
-    for store in (None, FeatureStore(tmp_path, 1).shelf({})):
+    network = Network(["a"])
+    for shelf in (None, FeatureStore(tmp_path, 1).shelf({})):
+        outputs = FrozenOutputs(shelf, Form((2,), FLOAT32))
+        assert not outputs.fits(1)
+        assert outputs.stored(["a"], lambda _: iter(())) is None if shelf is None else True
         for _ in range(2):
-            assert FrozenFeatures(store, form_of(2, FLOAT32), network).of([item("a")]).size
+            assert outputs.always(["a"], network).tolist() == [[10, 0.5]]
     assert network.passed == ["a"] * 4
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("memory", [torch.contiguous_format, torch.channels_last])
+def test_every_bit_and_the_layout_come_back(
+    dtype: torch.dtype, memory: torch.memory_format
+) -> None:
+    values = torch.randn(3, 5, 4, 2).to(dtype).contiguous(memory_format=memory)
+    form = Form.of(values)
+    rows = form.rows(values)
+    assert rows[0].nbytes == form.nbytes
+    back = form.values(list(rows))
+    assert back.equal(values)
+    assert back.stride() == values.stride()
 
 
 def test_features_hang_on_the_body_and_not_on_the_head() -> None:
     torch.manual_seed(0)
     model = timm.create_model("test_resnet", num_classes=3)
-    before = about(model, SPEC, CPU, FLOAT32)
+    before = about(model, HEAD, SPEC, CPU, FLOAT32)
     nn.init.normal_(classifier(model).weight)
-    assert about(model, SPEC, CPU, FLOAT32) == before
-    assert about(model, SPEC, CPU, BFLOAT16) != before
-    assert about(model, InputSpec(size=64), CPU, FLOAT32) != before
+    assert about(model, HEAD, SPEC, CPU, FLOAT32) == before
+    assert about(model, HEAD, SPEC, CPU, BFLOAT16) != before
+    assert about(model, HEAD, InputSpec(size=64), CPU, FLOAT32) != before
     model.layer1[0].conv1.stride = (2, 2)
-    assert about(model, SPEC, CPU, FLOAT32) != before
+    assert about(model, HEAD, SPEC, CPU, FLOAT32) != before
     model.layer1[0].conv1.stride = (1, 1)
     act = model.layer2[0].act1
     model.layer2[0].act1 = nn.SiLU(inplace=act.inplace)  # describes itself as the ReLU did
-    assert about(model, SPEC, CPU, FLOAT32) != before
+    assert about(model, HEAD, SPEC, CPU, FLOAT32) != before
     model.layer2[0].act1 = act
-    assert about(model, SPEC, CPU, FLOAT32) == before
+    assert about(model, HEAD, SPEC, CPU, FLOAT32) == before
     nn.init.normal_(model.layer1[0].conv1.weight)
-    assert about(model, SPEC, CPU, FLOAT32) != before
+    assert about(model, HEAD, SPEC, CPU, FLOAT32) != before
 
 
 @pytest.mark.skipif(not native_bfloat16(CPU), reason="the processor has no native bfloat16")
@@ -98,18 +114,15 @@ def test_bfloat16_is_taken_where_it_changes_little() -> None:
     assert fastest_format(model, SPEC, images) == FLOAT32
 
 
-@pytest.mark.skipif(not native_bfloat16(CPU), reason="the processor has no native bfloat16")
-def test_stored_bfloat16_features_are_those_computed(tmp_path: Path) -> None:
+def test_outputs_hang_on_what_is_before_the_cut_alone() -> None:
     torch.manual_seed(0)
-    model = timm.create_model("test_resnet", num_classes=3).eval()
-    images = torch.randint(0, 256, (5, 32, 32, 3), dtype=torch.uint8)
-    with torch.inference_mode():
-        live = body_of(model, SPEC, CPU, BFLOAT16)(images).float().numpy()
-    form = form_of(live.shape[1], BFLOAT16)
-    shelf = FeatureStore(tmp_path, 10**6).shelf({})
-    items = [item(str(n)) for n in range(5)]
-    for _ in range(2):
-        assert FrozenFeatures(shelf, form, lambda _: live).of(items).tobytes() == live.tobytes()
+    model = timm.create_model("test_resnet", num_classes=3)
+    before = about(model, "layer3", SPEC, CPU, FLOAT32)
+    nn.init.normal_(model.layer3[0].conv1.weight)
+    assert about(model, "layer3", SPEC, CPU, FLOAT32) == before
+    assert about(model, "layer4", SPEC, CPU, FLOAT32)["tensors"] != before["tensors"]
+    nn.init.normal_(model.layer2[0].conv1.weight)
+    assert about(model, "layer3", SPEC, CPU, FLOAT32) != before
 
 
 def test_a_second_probe_passes_no_image_and_is_the_same(
@@ -117,14 +130,14 @@ def test_a_second_probe_passes_no_image_and_is_the_same(
 ) -> None:
     monkeypatch.setenv("FINETUNE_CACHE", str(tmp_path / "cache"))
     data = photos({"red": 12, "green": 12})
-    passed: list[int] = []
+    seen: list[int] = []
 
-    def counting(model, loader, *rest):
-        found = features(model, loader, *rest)
-        passed.append(len(found))
-        return found
+    def counting(make, loader, *rest):
+        for rows, indices in passed(make, loader, *rest):
+            seen.append(len(rows))
+            yield rows, indices
 
-    monkeypatch.setattr("finetune.training.setting.features", counting)
+    monkeypatch.setattr("finetune.training.setting.passed", counting)
 
     def train(name: str, *more: str) -> finetune.Run:
         return finetune.train(
@@ -133,12 +146,12 @@ def test_a_second_probe_passes_no_image_and_is_the_same(
         )  # fmt: skip
 
     first = train("a")
-    assert sum(passed) == 20
+    assert sum(seen) == 20
     second = train("b")
-    assert sum(passed) == 20
+    assert sum(seen) == 20
     name = "predictions.csv"
     assert (first.path / name).read_bytes() == (second.path / name).read_bytes()
     train("c", "store.use=false")
-    assert sum(passed) == 40
+    assert sum(seen) == 40
     train("d", "input.size=48")
-    assert sum(passed) == 60
+    assert sum(seen) == 60

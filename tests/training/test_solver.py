@@ -222,3 +222,26 @@ def test_four_hundred_images_take_under_two_seconds() -> None:
     started = time.process_time()
     _solve(features, labels)
     assert time.process_time() - started < 2
+
+
+def test_views_of_an_image_stay_in_one_fold_and_share_its_weight() -> None:
+    features, labels = _data(60, 20, 3)
+    alone = _solve(features, labels)
+    repeated = _solve(np.stack([features] * 3), labels)
+    assert repeated.l2 == alone.l2
+    assert repeated.cv_log_loss == pytest.approx(alone.cv_log_loss, rel=1e-4)
+    assert repeated.out_of_fold == pytest.approx(alone.out_of_fold, abs=1e-2)
+    assert repeated.weight == pytest.approx(alone.weight, abs=1e-2)
+    with_nothing_to_learn = _solve(np.stack([features] * 3), labels, num_classes=4)
+    expected = _solve(features, labels, num_classes=4)
+    assert with_nothing_to_learn.bias == pytest.approx(expected.bias, abs=1e-2)
+
+
+def test_the_first_view_is_what_is_judged() -> None:
+    features, labels = _data(60, 20, 3)
+    noise = np.random.default_rng(1).normal(size=features.shape).astype(np.float32)
+    head = _solve(np.stack([features, noise]), labels)
+    assert head.out_of_fold.shape == (60, 3)
+    assert head.cv_log_loss == pytest.approx(_log_loss(head.out_of_fold, labels), abs=1e-5)
+    noise_judged = _solve(np.stack([noise, features]), labels, l2=head.l2)
+    assert head.cv_log_loss < noise_judged.cv_log_loss

@@ -1,0 +1,151 @@
+"""How a phase's images reach what trains, and what it says of images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+
+from finetune.data.batches import TrainBatches
+from finetune.data.loaders import Batch
+from finetune.data.loading import train_loader
+from finetune.data.manifest import Item
+from finetune.features.body import Halves, halves_of
+from finetune.features.cutting import Uncuttable
+from finetune.features.views import StoredBatch, stored_loader
+from finetune.model.normalise import normalise
+from finetune.recipe.schema import GradientPhase
+from finetune.training.freeze import FreezePlan
+from finetune.training.length import epochs_begun, view_count
+from finetune.training.pictures import pictures_of
+from finetune.training.setting import Fit, Setting
+from finetune.training.stored import StoredPart
+
+
+@dataclass(frozen=True)
+class Passage:
+    """The way of images through a network of which some stages train.
+
+    Attributes:
+        loader: The phase's batches, epoch by epoch.
+        pass_through: Logits ``[N, C]`` of a batch, with gradients for what trains.
+        logits: Logits ``[N, C]`` of images as prediction gives them.
+    """
+
+    loader: DataLoader[Any]
+    pass_through: Callable[[Any], torch.Tensor]
+    logits: Callable[[Sequence[Item]], np.ndarray]
+
+
+def passage_of(
+    setting: Setting,
+    fit: Fit,
+    model: nn.Module,
+    plan: FreezePlan,
+    phase: GradientPhase,
+    position: int,
+    first_epoch: int = 0,
+) -> Passage:
+    """The way of ``fit``'s images through ``model``, to which ``plan`` has been applied.
+
+    What the frozen stages make of the images is computed once and kept, and only the rest is run
+    in each epoch. Where the store has no room, the frozen stages are run in each epoch, on the same
+    views; they are a folded copy that keeps nothing for the backward pass. The copy is made now:
+    they must not change from here on, which is what frozen says. Where the network can't be cut
+    at their end, all of it is passed as it is.
+    """
+    halves = halves_where_training_begins(setting, model, plan)
+    stored = StoredPart.of(setting, model, halves) if halves else None
+    if stored is not None:
+        rows = stored.views(fit.train, phase)
+        if rows is not None:
+            batches = TrainBatches(
+                len(fit.train), phase.batch_size, setting.recipe.seed, position, first_epoch
+            )
+            return Passage(
+                stored_loader(rows, batches), stored_forward(setting, stored.halves), stored.logits
+            )
+    loader = live_loader(setting, fit.train, plan, phase, position, first_epoch)
+    through = live_forward(setting, model, halves)
+    return Passage(loader, through, lambda items: setting.logits(model, items))
+
+
+def halves_where_training_begins(
+    setting: Setting, model: nn.Module, plan: FreezePlan
+) -> Halves | None:
+    """The network cut before the first stage that trains; None: all of it is passed."""
+    first = next(stage.name for stage in plan.stages if stage.name in plan.trained)
+    if first == plan.stages[0].name:
+        return None
+    try:
+        return halves_of(model, first, setting.spec, setting.device, setting.inference)
+    except Uncuttable as error:
+        setting.say_once(
+            f"This network can't be cut before {first} ({error}): its frozen stages are run in "
+            "every epoch."
+        )
+        return None
+
+
+def live_loader(
+    setting: Setting,
+    items: Sequence[Item],
+    plan: FreezePlan,
+    phase: GradientPhase,
+    position: int,
+    first_epoch: int = 0,
+    *,
+    keep: bool = True,
+) -> DataLoader[Any]:
+    """Augmented pictures; ``keep``: decoded pictures are kept from epoch to epoch."""
+    options = setting.augment(phase)
+    frozen = len(plan.trained) < len(plan.stages)
+    again = keep and epochs_begun(phase, len(items)) > 1
+    return train_loader(
+        setting.manifest,
+        items,
+        setting.spec,
+        options,
+        setting.recipe.seed,
+        position,
+        phase.batch_size,
+        setting.workers,
+        setting.recipe.data.max_pixels,
+        first_epoch=first_epoch,
+        views=view_count(options, len(items)) if frozen else None,
+        kept=pictures_of(setting, items, options) if again else None,
+    )
+
+
+def live_forward(
+    setting: Setting, model: nn.Module, halves: Halves | None
+) -> Callable[[Any], torch.Tensor]:
+    """All of the network, its frozen part as a fast copy where it was cut."""
+
+    def whole(batch: Batch) -> torch.Tensor:
+        logits: torch.Tensor = model(normalise(batch.images, setting.spec, setting.device))
+        return logits
+
+    def in_two(batch: Batch) -> torch.Tensor:
+        assert halves is not None
+        with torch.no_grad(), torch.autocast(setting.device.type, enabled=False):
+            crossing = halves.body(batch.images)
+        logits: torch.Tensor = halves.suffix(crossing)
+        return logits
+
+    return in_two if halves else whole
+
+
+def stored_forward(setting: Setting, halves: Halves) -> Callable[[Any], torch.Tensor]:
+    """What trains, alone."""
+
+    def forward(batch: StoredBatch) -> torch.Tensor:
+        logits: torch.Tensor = halves.suffix(batch.crossing.to(setting.device))
+        return logits
+
+    return forward

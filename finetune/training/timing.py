@@ -1,0 +1,139 @@
+"""What the parts of a training take, from a few timed batches on copies of the network."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from finetune.data.manifest import Item
+from finetune.features.body import Halves, body_of
+from finetune.features.views import StoredBatch
+from finetune.model.device import memory_told
+from finetune.recipe.schema import GradientPhase, Phase, SolverPhase
+from finetune.training.freeze import FreezePlan
+from finetune.training.optimisers import build_optimizer
+from finetune.training.passage import (
+    halves_where_training_begins,
+    live_forward,
+    live_loader,
+    stored_forward,
+)
+from finetune.training.remedies import smaller_batch
+from finetune.training.setting import EVAL_BATCH, Setting
+from finetune.training.stored import StoredPart
+
+_TIMED = 2
+"""Batches timed, after one that warms up."""
+
+_FORWARD = 1 / 3
+"""Share of a training step that passing the same images forward takes."""
+
+Step = Callable[[Any], object]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a phase takes, in seconds.
+
+    Attributes:
+        step: For an image in training.
+        scoring: For an image whose score is looked at.
+        once: For what the frozen stages make of the training images.
+    """
+
+    step: float
+    scoring: float
+    once: float = 0.0
+
+
+def seconds_per_passed_image(setting: Setting, items: Sequence[Item]) -> float:
+    """Reading, fitting and passing an image without gradients."""
+    body = body_of(setting.pristine, setting.spec, setting.device, setting.inference)
+    loader = setting.eval_batches(items[: 2 * EVAL_BATCH])
+
+    @torch.inference_mode()
+    def step(batch: Any) -> None:
+        body(batch.images)
+
+    return _seconds_per_image(loader, step, setting.device)
+
+
+def phase_cost(setting: Setting, phase: Phase, items: Sequence[Item], passing: float) -> Cost:
+    """What ``phase`` costs where passing an image takes ``passing`` seconds."""
+    if isinstance(phase, SolverPhase):
+        return Cost(0.0, passing, (phase.views - 1) * len(items) * passing)
+    model: nn.Module = copy.deepcopy(setting.pristine).to(setting.device)
+    plan = FreezePlan.of(model, phase.train, phase.batch_norm)
+    plan.apply(model)
+    halves = halves_where_training_begins(setting, model, plan)
+    some = items[: phase.batch_size * (1 + _TIMED)]
+    loader: Iterable[Any] = live_loader(setting, some, plan, phase, 0, keep=False)
+    part = StoredPart.of(setting, model, halves) if halves else None
+    stored = part is not None and part.has_room(items, phase)
+    forward = live_forward(setting, model, halves)
+    if halves is not None and stored:
+        loader, forward = list(_crossed(halves, loader)), stored_forward(setting, halves)
+    with _unmoved_randomness(), memory_told(smaller_batch(phase)):
+        step = _training_step(setting, model, plan, phase, forward)
+        seconds = _seconds_per_image(loader, step, setting.device)
+    if part is None or not stored:
+        return Cost(seconds, passing)
+    return Cost(seconds, seconds * _FORWARD, part.missing(items, phase) * passing)
+
+
+def _crossed(halves: Halves, loader: Iterable[Any]) -> Iterator[StoredBatch]:
+    for batch in islice(loader, 1 + _TIMED):
+        with torch.no_grad():
+            crossing = halves.body(batch.images)
+        yield StoredBatch(crossing, batch.labels)
+
+
+def _training_step(
+    setting: Setting,
+    model: nn.Module,
+    plan: FreezePlan,
+    phase: GradientPhase,
+    forward: Callable[[Any], torch.Tensor],
+) -> Step:
+    optimizer = build_optimizer(model, plan, phase)
+    half = setting.precision == "bfloat16"
+
+    def step(batch: Any) -> None:
+        with torch.autocast(setting.device.type, torch.bfloat16, enabled=half):
+            logits = forward(batch)
+        loss = functional.cross_entropy(logits.float(), batch.labels.to(setting.device))
+        torch.autograd.backward(loss)
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return step
+
+
+def _seconds_per_image(batches: Iterable[Any], step: Step, device: torch.device) -> float:
+    """Mean over the batches after the first; over the first where there is no other."""
+    clock = []
+    started = time.monotonic()
+    for batch in islice(batches, 1 + _TIMED):
+        step(batch)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        now = time.monotonic()
+        clock.append((len(batch.labels), now - started))
+        started = now
+    timed = clock[1:] or clock
+    return sum(seconds for _, seconds in timed) / max(1, sum(images for images, _ in timed))
+
+
+@contextmanager
+def _unmoved_randomness() -> Iterator[None]:
+    with torch.random.fork_rng():
+        yield

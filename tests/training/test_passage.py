@@ -1,0 +1,249 @@
+"""However images reach what trains, the same is learnt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+import finetune
+from finetune import api
+from finetune.api.planning import setting_of
+from finetune.console import Silent
+from finetune.data import images as data_images
+from finetune.features import body
+from finetune.features.cutting import Uncuttable
+from finetune.features.views import StoredBatch
+from finetune.recipe.schema import Recipe
+from finetune.training import passage as passages
+from finetune.training.freeze import FreezePlan
+from finetune.training.passage import live_forward, passage_of
+from finetune.training.setting import Fit, Setting
+
+BASE = ["model.backbone=test_resnet", "input.size=32", "data.workers=0", "precision=float32"]
+
+
+class Listening(Silent):
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, message: str) -> None:
+        self.said.append(message)
+
+
+@pytest.fixture(autouse=True)
+def own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FINETUNE_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def data(photos: Callable[..., Path]) -> Path:
+    return photos({"red": 16, "green": 16})
+
+
+def recipe_of(train: str, **more: object) -> Recipe:
+    phase = {"name": "top", "train": train, "epochs": 3, "batch_size": 8, **more}
+    return Recipe.model_validate({"name": "own", "phases": [phase]})
+
+
+def set_up(data: Path, recipe: Recipe, *more: str) -> tuple[Setting, nn.Module, FreezePlan, Fit]:
+    planned = api.plan(data, recipe, overrides=[*BASE, *more], weights="none", reporter=Silent())
+    setting = setting_of(planned, None, Listening())
+    model, phase = setting.pristine, setting.recipe.phases[0]
+    plan = FreezePlan.of(model, phase.train, phase.batch_norm)
+    plan.apply(model)
+    train, val = (setting.manifest.part(name) for name in ("train", "val"))
+    return setting, model, plan, Fit("main", train, val, val)
+
+
+def made(data: Path, recipe: Recipe, *more: str):
+    setting, model, plan, fit = set_up(data, recipe, *more)
+    passage = passage_of(setting, fit, model, plan, setting.recipe.phases[0], 0)
+    return setting, model, fit, passage
+
+
+def gradients(model: nn.Module, forward, batch) -> dict[str, torch.Tensor]:
+    model.zero_grad()
+    torch.manual_seed(1)
+    nn.functional.cross_entropy(forward(batch), batch.labels).backward()
+    return {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
+
+
+@pytest.mark.parametrize("train", ["head", "last_1", "layer2"])
+@pytest.mark.parametrize("batch_norm", ["train", "frozen"])
+def test_gradients_are_those_of_the_whole_network(data: Path, train: str, batch_norm: str) -> None:
+    recipe = recipe_of(train, batch_norm=batch_norm)
+    setting, model, plan, fit = set_up(data, recipe, "model.dropout=0.4")
+    phase = setting.recipe.phases[0]
+    stored = passage_of(setting, fit, model, plan, phase, 0)
+    live = passages.live_loader(setting, fit.train, plan, phase, 0)
+    cut = passages.halves_where_training_begins(setting, model, plan)
+    for kept, pictures in zip(stored.loader, live, strict=True):
+        assert isinstance(kept, StoredBatch)
+        assert kept.labels.equal(pictures.labels)
+        ours = gradients(model, stored.pass_through, kept)
+        whole = gradients(model, live_forward(setting, model, None), pictures)
+        halved = gradients(model, live_forward(setting, model, cut), pictures)
+        assert ours
+        assert ours.keys() == whole.keys() == halved.keys()
+        for name, gradient in whole.items():
+            assert torch.allclose(ours[name], gradient, rtol=1e-3, atol=1e-5), name
+            assert torch.allclose(halved[name], gradient, rtol=1e-3, atol=1e-5), name
+
+
+@pytest.mark.parametrize("train", ["head", "last_1", "all"])
+def test_a_run_ends_with_the_same_weights_with_the_store_and_without(
+    data: Path, tmp_path: Path, train: str
+) -> None:
+    def weights(name: str, *more: str) -> dict[str, torch.Tensor]:
+        run = finetune.train(
+            data,
+            recipe_of(train),
+            overrides=[*BASE, "augment.views=2", *more],
+            weights="none",
+            out=tmp_path / name,
+            reporter=Silent(),
+        )
+        return load_file(run.path / "model" / "model.safetensors")
+
+    stored = weights("stored")
+    for live in (weights("live", "store.use=false"), weights("no-room", "store.gib=1e-9")):
+        for name, value in live.items():
+            assert torch.allclose(stored[name].float(), value.float(), atol=2e-3), name
+
+
+def test_epochs_walk_over_the_views(data: Path) -> None:
+    _, _, fit, passage = made(data, recipe_of("last_1", epochs=5), "augment.views=2")
+    epochs = []
+    for _ in range(5):
+        batches = list(passage.loader)
+        labels = torch.cat([batch.labels for batch in batches])
+        assert len(labels) == len(fit.train)
+        sums = torch.cat([batch.crossing.flatten(1).double().sum(1) for batch in batches])
+        epochs.append(np.sort(sums.numpy()))
+    assert np.array_equal(epochs[0], epochs[2])
+    assert np.array_equal(epochs[1], epochs[3])
+    assert not np.array_equal(epochs[0], epochs[1])
+
+
+def test_a_phase_of_few_epochs_stores_no_view_that_it_does_not_show(data: Path) -> None:
+    for epochs, views in ((1, 1), (3, 3), (20, 8)):
+        setting, model, plan, fit = set_up(data, recipe_of("last_1", epochs=epochs))
+        phase = setting.recipe.phases[0]
+        halves = passages.halves_where_training_begins(setting, model, plan)
+        part = passages.StoredPart.of(setting, model, halves)
+        assert len(part._shown(fit.train, phase)) == views * len(fit.train)
+
+
+def test_scores_are_those_of_the_whole_network(data: Path) -> None:
+    setting, model, fit, passage = made(data, recipe_of("last_1"))
+    with torch.no_grad():
+        model.layer4[0].conv1.weight.mul_(1.1)  # trained since
+    assert np.allclose(passage.logits(fit.judged), setting.logits(model, fit.judged), atol=1e-4)
+    assert passage.logits([]).shape == (0, 2)
+
+
+def test_the_second_time_no_image_is_passed(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def walk() -> None:
+        _, _, fit, passage = made(data, recipe_of("last_1"))
+        list(passage.loader)
+        passage.logits(fit.judged)
+
+    walk()
+
+    def fail(*_: object) -> None:
+        raise AssertionError("an image was decoded")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(data_images, "decode", fail)
+        setting, model, plan, fit = set_up_again(data)
+        passage = passage_of(setting, fit, model, plan, setting.recipe.phases[0], 0)
+        list(passage.loader)
+        passage.logits(fit.judged)
+
+
+def set_up_again(data: Path):
+    """A setting whose number format needs no images looked at: float32."""
+    return set_up(data, recipe_of("last_1"))
+
+
+def test_pictures_are_decoded_once(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    setting, model, plan, fit = set_up(data, recipe_of("all"))
+    decoded: list[Path] = []
+    plain = data_images.decode
+
+    def counting(path: Path, max_pixels: int):
+        decoded.append(path)
+        return plain(path, max_pixels)
+
+    monkeypatch.setattr(data_images, "decode", counting)
+    passage = passage_of(setting, fit, model, plan, setting.recipe.phases[0], 0)
+    kept = [batch.images for _ in range(3) for batch in passage.loader]
+    assert sorted(decoded) == sorted(setting.manifest.file(item) for item in fit.train)
+    off, model, plan, _ = set_up(data, recipe_of("all"), "store.use=false")
+    passage = passage_of(off, fit, model, plan, off.recipe.phases[0], 0)
+    fresh = [batch.images for _ in range(3) for batch in passage.loader]
+    assert all(one.equal(other) for one, other in zip(kept, fresh, strict=True))
+
+
+def test_frozen_stages_keep_nothing_for_the_backward_pass(data: Path) -> None:
+    _, model, _, passage = made(data, recipe_of("last_1"), "store.use=false")
+    passed: list[str] = []
+    for name in ("layer1", "layer4"):
+        module = model.get_submodule(name)
+        module.register_forward_hook(lambda *_, name=name: passed.append(name))
+    passage.pass_through(next(iter(passage.loader))).sum().backward()
+    assert passed == ["layer4"]  # the frozen stages were a copy's
+
+
+def test_what_has_no_room_is_told_once(data: Path) -> None:
+    setting, model, plan, fit = set_up(data, recipe_of("last_1"), "store.gib=1e-6")
+    for _ in range(2):
+        passage = passage_of(setting, fit, model, plan, setting.recipe.phases[0], 0)
+        assert not isinstance(next(iter(passage.loader)), StoredBatch)
+    assert [line for line in setting.reporter.said if "stages before layer4" in line] == [
+        "The store has no room for 0 MiB of what the stages before layer4 make of the images: "
+        "they are run in every epoch."
+    ]
+
+
+def test_a_network_that_cannot_be_cut_is_passed_whole(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise Uncuttable("for a test")
+
+    setting, model, plan, fit = set_up(data, recipe_of("last_1"))
+    monkeypatch.setattr(body, "cut", refuse)
+    passage = passage_of(setting, fit, model, plan, setting.recipe.phases[0], 0)
+    assert setting.reporter.said == [
+        "This network can't be cut before layer4 (for a test): its frozen stages are run in "
+        "every epoch."
+    ]
+    batch = next(iter(passage.loader))
+    model.eval()
+    pixels = passages.normalise(batch.images, setting.spec, setting.device)
+    assert passage.pass_through(batch).equal(model(pixels))
+
+
+def test_a_head_is_solved_on_several_views(data: Path, tmp_path: Path) -> None:
+    phase = {"name": "probe", "train": "head", "solver": "lbfgs", "views": 3}
+    recipe = Recipe.model_validate({"name": "own", "phases": [phase]})
+
+    def run(name: str, *more: str) -> dict[str, torch.Tensor]:
+        trained = finetune.train(
+            data, recipe, overrides=[*BASE, *more], weights="none", out=tmp_path / name,
+            reporter=Silent(),
+        )  # fmt: skip
+        return load_file(trained.path / "model" / "model.safetensors")
+
+    several, live = run("several"), run("live", "store.use=false")
+    one, none = run("one", "phases.probe.views=1"), run("none", "augment.policy=none")
+    assert torch.allclose(several["fc.weight"], live["fc.weight"], atol=1e-3)
+    assert not torch.allclose(several["fc.weight"], one["fc.weight"], atol=1e-3)
+    assert torch.allclose(none["fc.weight"], one["fc.weight"], atol=1e-3)
