@@ -42,7 +42,7 @@ class FrozenOutputs:
     def missing(self, keys: Sequence[str]) -> int:
         """How many of ``keys`` would have to be computed."""
         wanted = list(first_places(keys))
-        return len(wanted) - (len(self.shelf.read(wanted)) if self.shelf else 0)
+        return len(wanted) - (len(self.shelf.holds(wanted)) if self.shelf else 0)
 
     def fits(self, rows: int) -> bool:
         """Whether so many rows have room in the store."""

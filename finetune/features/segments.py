@@ -46,6 +46,13 @@ class Segment:
         (self.folder / INDEX).unlink(missing_ok=True)
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def holds(self, keys: Sequence[str]) -> set[str]:
+        """Those of ``keys`` that it claims to hold; their rows are not looked at."""
+        try:
+            return set(_read_index(self.folder / INDEX)["keys"]).intersection(keys)
+        except (OSError, ValueError, KeyError, TypeError):
+            return set()
+
     def read(self, keys: Sequence[str]) -> dict[str, Row]:
         """Those of ``keys`` that it holds, mapped; nothing if it is not as it was written."""
         wanted = set(keys)

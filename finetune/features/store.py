@@ -126,6 +126,11 @@ class Shelf:
     folder: Path
     about: dict[str, Any]
 
+    def holds(self, keys: Sequence[str]) -> set[str]:
+        """Those of ``keys`` that are there; whether they are as they were written is not checked."""
+        segments = (Segment(path.parent) for path in self.folder.glob(f"*/{INDEX}"))
+        return {key for segment in segments for key in segment.holds(keys)}
+
     def read(self, keys: Sequence[str]) -> dict[str, Row]:
         """The rows of those of ``keys`` that are there and as they were written."""
         found: dict[str, Row] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +18,7 @@ from finetune.evaluation.prediction import answers
 from finetune.features.body import Halves, halves_of, tail_of
 from finetune.features.form import Form
 from finetune.features.frozen import FrozenOutputs
+from finetune.features.segments import Row
 from finetune.features.views import StoredViews
 from finetune.model.precision import full_precision
 from finetune.model.stages import HEAD
@@ -45,6 +46,7 @@ class StoredPart:
     model: nn.Module
     halves: Halves
     outputs: FrozenOutputs
+    _scored: dict[str, Row] = field(default_factory=dict)
 
     @classmethod
     def of(cls, setting: Setting, model: nn.Module, halves: Halves) -> StoredPart:
@@ -99,14 +101,14 @@ class StoredPart:
         if not items:
             return np.empty((0, len(self.setting.manifest.classes)), dtype=np.float32)
 
-        def compute(chosen: list[int]) -> Iterator[torch.Tensor]:
-            loader = self.setting.eval_batches([items[number] for number in chosen])
-            return self.setting.passed(lambda: self.halves.body, loader, self._title, len(chosen))
-
-        rows = self.outputs.stored([item.digest for item in items], compute)
+        new = [item for item in items if item.digest not in self._scored]
+        rows = self.outputs.stored(
+            [item.digest for item in new], lambda chosen: self._passed([new[n] for n in chosen])
+        )
         if rows is None:
             return self.setting.logits(self.model, items)
-        return answers(self.model, self._features([rows[item.digest] for item in items]))
+        self._scored.update(rows)
+        return answers(self.model, self._features([self._scored[item.digest] for item in items]))
 
     def _features(self, rows: Sequence[np.ndarray]) -> np.ndarray:
         device = self.setting.device
@@ -140,6 +142,10 @@ class StoredPart:
             for position, item in enumerate(items)
             for view in range(count)
         ]
+
+    def _passed(self, items: Sequence[Item]) -> Iterator[torch.Tensor]:
+        loader = self.setting.eval_batches(items)
+        return self.setting.passed(lambda: self.halves.body, loader, self._title, len(items))
 
     def _passed_views(
         self, items: Sequence[Item], options: AugmentOptions, wanted: list[tuple[int, int]]
