@@ -100,7 +100,6 @@ class StoredPart:
         """The network's logits for images as prediction sees them, float32 ``[N, C]``."""
         if not items:
             return np.empty((0, len(self.setting.manifest.classes)), dtype=np.float32)
-
         new = [item for item in items if item.digest not in self._scored]
         rows = self.outputs.stored(
             [item.digest for item in new], lambda chosen: self._passed([new[n] for n in chosen])
@@ -169,6 +168,8 @@ class StoredPart:
         return f"images up to {self.halves.first}"
 
     def _tell_no_room(self, rows: int) -> None:
+        if self.outputs.shelf is None:  # the recipe wants none
+            return
         wanted = byte_size(rows * self.outputs.form.nbytes)
         self.setting.say_once(
             f"The store has no room for {wanted} of what the stages before {self.halves.first} "

@@ -212,6 +212,12 @@ def test_what_has_no_room_is_told_once(data: Path) -> None:
     ]
 
 
+def test_who_wants_no_store_is_not_told_of_its_room(data: Path) -> None:
+    setting, model, plan, fit = set_up(data, recipe_of("last_1"), "store.use=false")
+    passage_of(setting, fit, model, plan, setting.recipe.phases[0], 0)
+    assert setting.reporter.said == []
+
+
 def test_a_network_that_cannot_be_cut_is_passed_whole(
     data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
