@@ -6,6 +6,7 @@ comes out is a function of these, so that no number of workers changes a pixel o
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -67,6 +68,7 @@ def train_loader(
     workers: int,
     max_pixels: int,
     first_epoch: int = 0,
+    first_batch: int = 0,
 ) -> DataLoader[Any]:
     """Augmented batches in a new order each epoch; each ``iter()`` of it is the next epoch.
 
@@ -84,6 +86,7 @@ def train_loader(
         workers: Processes; 0: this one.
         max_pixels: Larger images are not opened.
         first_epoch: Number of the first epoch, when a phase is resumed.
+        first_batch: Number of the first batch in that epoch.
 
     Raises:
         RecipeError: A transform can't be made.
@@ -102,7 +105,7 @@ def train_loader(
         spec.size,
         max_pixels,
     )
-    batches = TrainBatches(len(items), batch_size, seed, phase, first_epoch)
+    batches = TrainBatches(len(items), batch_size, seed, phase, first_epoch, first_batch)
     return _TrainLoader(images, **_options(batches, workers))
 
 
@@ -243,6 +246,8 @@ def _collated(samples: list[Sample | FinetuneError]) -> Batch | FinetuneError:
 
 
 def _start_worker(_: int) -> None:
+    # Ctrl-C reaches all processes of a terminal, and the one that trains needs its batches still.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
     if "cv2" in sys.modules:  # with augmentation only
         sys.modules["cv2"].setNumThreads(0)

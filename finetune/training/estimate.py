@@ -12,20 +12,17 @@ from itertools import islice
 
 import torch
 from torch import nn
-from torch.nn import functional
 
+from finetune.console import Silent
 from finetune.data.loading import Batch, eval_loader, train_loader
 from finetune.data.manifest import Item
 from finetune.features.body import body_of
-from finetune.model.device import memory_told
 from finetune.recipe.schema import GradientPhase
-from finetune.training.forward import forward_of
 from finetune.training.freeze import FreezePlan
 from finetune.training.judging import folds_of, wants_folds
 from finetune.training.length import images_seen
-from finetune.training.optimisers import build_optimizer
-from finetune.training.remedies import smaller_batch
 from finetune.training.setting import Setting
+from finetune.training.stepping import stepper_for
 
 _SOLVER_SECONDS = 2.0
 _TIMED = 2
@@ -144,7 +141,7 @@ def _phase_seconds_per_image(setting: Setting, phase: object, items: Sequence[It
         setting.workers,
         setting.recipe.data.max_pixels,
     )
-    with _unmoved_randomness(), memory_told(smaller_batch(phase)):
+    with _unmoved_randomness():
         return _seconds_per_image(loader, _training_step(setting, phase), setting.device)
 
 
@@ -152,18 +149,11 @@ def _training_step(setting: Setting, phase: GradientPhase) -> Callable[[Batch], 
     model: nn.Module = copy.deepcopy(setting.pristine).to(setting.device)
     plan = FreezePlan.of(model, phase.train, phase.batch_norm)
     plan.apply(model)
-    optimizer = build_optimizer(model, plan, phase)
-    half = setting.precision == "bfloat16"
-
-    forward = forward_of(model, plan, setting.spec, setting.device, setting.inference)
+    stepper = stepper_for(setting, model, plan, phase, lambda _: 1.0, Silent().say)
 
     def step(batch: Batch) -> None:
-        with torch.autocast(setting.device.type, torch.bfloat16, enabled=half):
-            logits = forward(batch.images)
-        loss = functional.cross_entropy(logits.float(), batch.labels.to(setting.device))
-        torch.autograd.backward(loss)
-        optimizer.step()
-        optimizer.zero_grad()
+        stepper.add(batch, len(batch.labels), "estimate")
+        stepper.step(0)
 
     return step
 

@@ -22,3 +22,14 @@ def images_seen(phase: GradientPhase, images: int) -> int:
         return images * phase.epochs
     a_pass = math.ceil(batch_count(images, phase.batch_size) / phase.accumulate)
     return round(images * total_steps(phase, images) / a_pass)
+
+
+def step_images(phase: GradientPhase, images: int, batch: int) -> int:
+    """Images of the optimiser step that ``batch``, from 0, of an epoch belongs to.
+
+    The last step of an epoch is of fewer batches where they don't divide by ``accumulate``.
+    """
+    first = batch - batch % phase.accumulate
+    after = first + phase.accumulate
+    is_last = after >= batch_count(images, phase.batch_size)
+    return (images if is_last else after * phase.batch_size) - first * phase.batch_size
