@@ -222,9 +222,10 @@ def test_a_signal_in_validation_keeps_the_epoch(
         press()
         return logits(self, *rest)
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(Setting, "logits", pressed)
+    monkeypatch.setattr(Setting, "logits", pressed)
+    with pytest.raises(KeyboardInterrupt):
         train(data, recipe, tmp_path / "run", EPOCHS, never())
+    monkeypatch.undo()
     watcher = never()
     same(finetune.resume(tmp_path / "run", reporter=watcher), whole(EPOCHS))
     assert watcher.batches == 9
