@@ -95,7 +95,7 @@ def test_a_run_ends_with_the_same_weights_either_way(
 
     ours = train("ours")
     monkeypatch.setattr(
-        "finetune.training.fit.forward_of",
+        "finetune.training.stepping.forward_of",
         lambda model, plan, spec, device, _: forwards._whole(model, spec, device),
     )
     whole = train("whole")
