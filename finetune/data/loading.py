@@ -246,8 +246,10 @@ def _collated(samples: list[Sample | FinetuneError]) -> Batch | FinetuneError:
 
 
 def _start_worker(_: int) -> None:
-    # Ctrl-C reaches all processes of a terminal, and the one that trains needs its batches still.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A terminal and a batch system send these to all processes alike, and the one that trains needs
+    # its batches up to the next step. It ends its workers itself; where it can't, they notice.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     torch.set_num_threads(1)
     if "cv2" in sys.modules:  # with augmentation only
         sys.modules["cv2"].setNumThreads(0)

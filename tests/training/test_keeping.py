@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -194,6 +196,28 @@ def test_a_signal_costs_no_step(
     assert watcher.batches + again.batches == batches_of(whole(overrides))
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_workers_stay_until_the_step_is_done(
+    data: Path, recipe: Path, tmp_path: Path, whole: Whole, number: int
+) -> None:
+    """A terminal's Ctrl-C and a batch system's SIGTERM reach them too."""
+
+    def send() -> None:
+        children = multiprocessing.active_children()
+        assert len(children) == 2
+        for child in children:
+            assert child.pid is not None
+            os.kill(child.pid, number)
+        signal.raise_signal(number)
+
+    watcher, again = Watcher(3, send), never()
+    with pytest.raises(KeyboardInterrupt):
+        train(data, recipe, tmp_path / "run", [*ACCUMULATE, "data.workers=2"], watcher)
+    same(finetune.resume(tmp_path / "run", reporter=again), whole(ACCUMULATE))
+    assert (watcher.batches, again.batches) == (4, 14)
+    assert not multiprocessing.active_children()
+
+
 def test_a_second_signal_is_not_kept_waiting(data: Path, recipe: Path, tmp_path: Path) -> None:
     """In the middle of an accumulation, where the first one has to wait for its end."""
 
@@ -262,7 +286,7 @@ def test_the_parts_of_a_batch_are_kept(
     passing, roomy = Stepper._pass, True
 
     def cramped(self: Stepper, batch: object, images: int, place: tuple[object, ...]) -> object:
-        if not roomy and self.most > 2 and len(place) > 1 and place[-2:] >= (0, 2):
+        if not roomy and self.most > 2 and (place == ("estimate",) or place[-2:] >= (0, 2)):
             raise MemoryError
         return passing(self, batch, images, place)  # type: ignore[arg-type]
 
