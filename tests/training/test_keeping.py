@@ -28,6 +28,8 @@ BASE = [
 EPOCHS = ["phases.tune.epochs=2"]
 ACCUMULATE = [*EPOCHS, "phases.tune.accumulate=2"]
 STEPS = ["phases.tune.epochs=null", "phases.tune.steps=13"]
+# 5 steps an epoch: 7 end after 4 batches of the second.
+STEPS_OF_TWO = [*STEPS, "phases.tune.steps=7", "phases.tune.accumulate=2"]
 STOPPING = ["phases.tune.epochs=4", "phases.tune.early_stopping={patience: 1, min_delta: 0.3}"]
 NORM = [*EPOCHS, "phases.tune.batch_norm=train", "phases.tune.train=all"]
 KEPT = ["checkpoint.steps=1"]
@@ -142,6 +144,7 @@ def same(resumed: finetune.Run, whole: finetune.Run) -> None:
         *((EPOCHS, after) for after in (1, 2, 5, 9, 10, 14, 18)),
         *((ACCUMULATE, after) for after in (1, 3, 4, 9, 10, 18)),
         *((STEPS, after) for after in (2, 9, 10, 12, 13)),
+        *((STEPS_OF_TWO, after) for after in (3, 9, 13)),
         *((STOPPING, after) for after in (9, 15, 18)),
         *((NORM, after) for after in (3, 9)),
     ],
@@ -161,7 +164,7 @@ def test_a_killed_run_goes_on_within_the_epoch(
 
 
 def batches_of(run: finetune.Run) -> int:
-    return 13 if run.log.step.iloc[-1] == 13 else 9 * len(run.log)
+    return 13 if run.log.step.iloc[-1] in (7, 13) else 9 * len(run.log)
 
 
 @pytest.mark.parametrize("after", [1, 4, 9, 14])
