@@ -9,12 +9,15 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from finetune.errors import RunError
-from finetune.files import write_json, write_text
+from finetune.files import PART, sweep, write_json, write_text
+from finetune.locking import locked
 
 _ELSEWHERE = "Name another place with --out."
 
@@ -76,6 +79,11 @@ class RunDirectory:
         return self.path / "metrics.json"
 
     @property
+    def lock(self) -> Path:
+        """Who is at work in it; there only as long as somebody is, or was killed."""
+        return self.path / ".lock"
+
+    @property
     def complete(self) -> bool:
         """Whether the training came to its end; the scores are written last."""
         return self.metrics.is_file()
@@ -112,25 +120,69 @@ def is_run(path: Path) -> bool:
     return run.recipe.is_file() and run.environment.is_file()
 
 
-def create_run(path: Path, data: Path) -> RunDirectory:
-    """Make an empty run directory at ``path``.
+def is_beginning(path: Path) -> bool:
+    """Whether ``path`` holds no more than a training that was killed before it had begun.
+
+    Such a run is not gone on with but made again. Its lock file tells it from a folder with a
+    recipe and data of somebody's own.
+    """
+    run = RunDirectory(path)
+    if not run.lock.is_file():
+        return False
+    ours = {run.lock, run.recipe, run.data}
+    return all(entry in ours or _is_part(entry) for entry in path.iterdir())
+
+
+def _is_part(path: Path) -> bool:
+    return path.name.startswith(".") and path.suffix == PART
+
+
+@contextmanager
+def new_run(path: Path, data: Path) -> Iterator[RunDirectory]:
+    """Make a run directory at ``path`` and hold it, alone; it goes again if nothing is begun in it.
 
     Raises:
-        RunError: ``path`` is a file, isn't empty, lies in the folder ``data``, or can't be made.
+        RunError: As for `check_run_place`; or another process holds it, or it can't be made.
     """
     check_run_place(path, data)
+    run = RunDirectory(path)
+    made = not path.exists()
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunError(f"can't be made: {error.strerror}", where=str(path)) from error
-    return RunDirectory(path)
+    try:
+        with locked(run.lock):
+            check_run_place(path, data)  # again: it may have been used until a moment ago
+            _clear_beginning(run)
+            try:
+                yield run
+            finally:
+                _clear_beginning(run)
+    finally:
+        if made:
+            _remove_empty(path)
+
+
+def _clear_beginning(run: RunDirectory) -> None:
+    """Remove what a training wrote that did not come to begin."""
+    if is_beginning(run.path):
+        sweep(run.path)
+        run.recipe.unlink(missing_ok=True)
+        run.data.unlink(missing_ok=True)
+
+
+def _remove_empty(folder: Path) -> None:
+    with suppress(OSError):  # not empty, or gone
+        folder.rmdir()
 
 
 def check_run_place(path: Path, data: Path) -> None:
     """See to it that a run may be written to ``path``.
 
     Raises:
-        RunError: As for `create_run`.
+        RunError: ``path`` is a file, holds something, lies in the folder ``data``, or can't be
+            written to.
     """
     mend = _ELSEWHERE
     if data.is_dir() and path.resolve().is_relative_to(data.resolve()):
@@ -139,7 +191,7 @@ def check_run_place(path: Path, data: Path) -> None:
         )
     if path.exists() and not path.is_dir():
         raise RunError("is a file", where=str(path), mend=mend)
-    if path.is_dir() and any(path.iterdir()):
+    if path.is_dir() and any(path.iterdir()) and not is_beginning(path):
         resume = f" Or go on with it: finetune train --resume {path}" if is_run(path) else ""
         raise RunError("is not empty", where=str(path), mend=mend + resume)
     check_writable(path / "recipe.yaml" if path.is_dir() else path)
@@ -154,6 +206,38 @@ def check_writable(path: Path) -> None:
     above = next(folder for folder in path.absolute().parents if folder.exists())
     if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
         raise RunError(f"{above} can't be written to", where=str(path), mend=_ELSEWHERE)
+
+
+@contextmanager
+def place_for(out: Path | None, data: Path, recipe_name: str, working: Path) -> Iterator[Path]:
+    """``out``, or a folder made at `default_run_path` for nobody else; it goes again if left empty.
+
+    Raises:
+        RunError: The folder can't be made.
+    """
+    if out is not None:
+        yield out
+        return
+    place = _claimed(data, recipe_name, working)
+    try:
+        yield place
+    finally:
+        _remove_empty(place)
+        _remove_empty(place.parent)
+
+
+def _claimed(data: Path, recipe_name: str, working: Path) -> Path:
+    while True:
+        place = default_run_path(data, recipe_name, working)
+        check_run_place(place, data)
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.mkdir()
+        except (FileExistsError, FileNotFoundError):
+            continue  # another process was quicker to make it, or to remove the folder above
+        except OSError as error:
+            raise RunError(f"can't be made: {error.strerror}", where=str(place)) from error
+        return place
 
 
 def default_run_path(data: Path, recipe_name: str, working: Path) -> Path:

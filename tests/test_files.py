@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from finetune.files import replacing, write_json, write_text
+from finetune.files import replacing, sweep, write_json, write_text
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
@@ -34,3 +34,13 @@ def test_json_has_no_nan(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="Out of range"):
         write_json(tmp_path / "a.json", float("nan"))
     assert not list(tmp_path.iterdir())
+
+
+def test_what_killed_processes_left_is_swept(tmp_path: Path) -> None:
+    for name in (".a.json.x1.part", "inner/.b.ckpt.x2.part", ".model.x3.part/c.safetensors"):
+        write_text(tmp_path / name, "half")
+    for name in ("a.json", "notes.part", ".hidden", "inner/b.ckpt"):
+        write_text(tmp_path / name, "whole")
+    sweep(tmp_path)
+    kept = {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()}
+    assert kept == {"a.json", "notes.part", ".hidden", "inner/b.ckpt"}

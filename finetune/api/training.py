@@ -15,7 +15,8 @@ from finetune.data.rereading import verify_unchanged
 from finetune.deploy.result import Run
 from finetune.environment import describe_machine
 from finetune.errors import RunError
-from finetune.files import text_digest
+from finetune.files import sweep, text_digest
+from finetune.locking import locked
 from finetune.memory import keep_freed_memory
 from finetune.model.backbone import Loaded, input_spec
 from finetune.model.device import pick_device
@@ -24,7 +25,7 @@ from finetune.model.weights import choose_weights
 from finetune.recipe.loading import load_recipe, resolve
 from finetune.recipe.schema import Recipe
 from finetune.recipe.writing import dump
-from finetune.run import RunDirectory, check_run_place, create_run, default_run_path
+from finetune.run import RunDirectory, is_beginning, new_run, place_for
 from finetune.training.binding import check_processes, pick_precision
 from finetune.training.checkpoints import clear
 from finetune.training.course import run_course
@@ -59,19 +60,20 @@ def train(
     keep_freed_memory()
     reporter = reporter or automatic()
     chosen = resolve(recipe, overrides)
-    place = Path(out) if out else default_run_path(Path(data), chosen.name, Path.cwd())
-    check_run_place(place, Path(data))
-    planned = plan(data, recipe, overrides=overrides, weights=weights, reporter=reporter)
-    run = RunDirectory(place)
-    setting = setting_of(planned, run, reporter)
-    show_plan(setting, estimate(setting))
-    create_run(place, Path(data))
-    _write_beginning(run, planned, setting)
-    return _complete(run, planned, setting)
+    target = Path(out) if out else None
+    with (
+        place_for(target, Path(data), chosen.name, Path.cwd()) as place,
+        new_run(place, Path(data)) as run,
+    ):
+        planned = plan(data, recipe, overrides=overrides, weights=weights, reporter=reporter)
+        setting = setting_of(planned, run, reporter)
+        show_plan(setting, estimate(setting))
+        _write_beginning(run, planned, setting)
+        return _complete(run, planned, setting)
 
 
 def resume(run: PathName, data: PathName | None = None, *, reporter: Reporter | None = None) -> Run:
-    """Go on with a training that was interrupted, from the last epoch that it finished.
+    """Go on with a training that was interrupted, from its last checkpoint.
 
     Args:
         run: Its run directory.
@@ -86,11 +88,31 @@ def resume(run: PathName, data: PathName | None = None, *, reporter: Reporter | 
     keep_freed_memory()
     reporter = reporter or automatic()
     directory = RunDirectory(Path(run))
-    environment = directory.read_json(directory.environment)
-    if directory.complete:
-        clear(directory.checkpoints)  # there still, if the run was killed at its very end
-        reporter.say(f"{run} is complete; there is nothing to go on with.")
-        return Run(directory)
+    environment = _begun(directory)
+    if not directory.complete:
+        with locked(directory.lock):
+            if not directory.complete:  # by another process, a moment ago
+                sweep(directory.path)
+                return _go_on(directory, environment, data, reporter)
+    clear(directory.checkpoints)  # there still, if the run was killed at its very end
+    reporter.say(f"{run} is complete; there is nothing to go on with.")
+    return Run(directory)
+
+
+def _begun(directory: RunDirectory) -> Any:
+    """What ``environment.json`` says of a run that was begun."""
+    if is_beginning(directory.path):
+        raise RunError(
+            "its training was interrupted before it had begun",
+            where=str(directory.path),
+            mend="Give the command that began it once more, with the same --out.",
+        )
+    return directory.read_json(directory.environment)
+
+
+def _go_on(
+    directory: RunDirectory, environment: Any, data: PathName | None, reporter: Reporter
+) -> Run:
     check_processes()
     recipe = load_recipe(directory.recipe)
     manifest = read_manifest(directory.data, _root(data, environment))

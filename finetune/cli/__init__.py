@@ -10,7 +10,8 @@ import sys
 def main() -> None:
     """The command ``finetune``.
 
-    Exit status: 0 done, 1 a bug of ours, 2 something that the user can mend, 130 interrupted.
+    Exit status: 0 done, 1 a bug of ours, 2 something that the user can mend, 130 Ctrl-C,
+    143 SIGTERM.
     """
     from finetune.errors import FinetuneError
 

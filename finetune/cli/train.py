@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shlex
+import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
 import typer
@@ -28,22 +30,24 @@ def start_run(
     """Train, or with ``dry_run`` only show what would be done."""
     from finetune import api
     from finetune.recipe.loading import resolve
-    from finetune.run import check_run_place, default_run_path
+    from finetune.run import check_run_place, default_run_path, place_for
 
     reporter = Console()
-    place = out or default_run_path(Path(data), resolve(recipe, overrides).name, Path.cwd())
+    name = resolve(recipe, overrides).name
     if dry_run:
+        place = out or default_run_path(Path(data), name, Path.cwd())
         check_run_place(place, Path(data))
         api.plan(data, recipe, overrides=overrides, weights=weights, reporter=reporter, show=True)
         reporter.say(f"Nothing was trained or written. Without --dry-run it goes to {place}.")
         return None
-    return _finish(
-        shlex.quote(str(place)),
-        place,
-        lambda: api.train(
-            data, recipe, overrides=overrides, weights=weights, out=place, reporter=reporter
-        ),
-    )
+    with place_for(out, Path(data), name, Path.cwd()) as place:
+        return _finish(
+            shlex.quote(str(place)),
+            place,
+            lambda: api.train(
+                data, recipe, overrides=overrides, weights=weights, out=place, reporter=reporter
+            ),
+        )
 
 
 def resume_run(run: Path, data: str | None) -> None:
@@ -56,16 +60,31 @@ def resume_run(run: Path, data: str | None) -> None:
 
 def _finish(again: str, place: Path, work: Callable[[], Run]) -> Run:
     """Do the work and show its scores; ``again`` is what resumes it after an interruption."""
+    from finetune.training.stopping import Terminated
+
+    previous = signal.signal(signal.SIGTERM, _terminate)
     try:
         run = work()
-    except KeyboardInterrupt:
-        from finetune.run import is_run
-
-        if is_run(place):
-            Console().say(
-                f"Stopped. The last finished epoch is kept; go on with:\n"
-                f"  finetune train --resume {again}"
-            )
-        raise typer.Exit(130) from None
+    except KeyboardInterrupt as interrupt:
+        _say_how_to_go_on(again, place)
+        status = signal.SIGTERM if isinstance(interrupt, Terminated) else signal.SIGINT
+        raise typer.Exit(128 + status) from None
+    finally:
+        signal.signal(signal.SIGTERM, previous)
     show_run(run)
     return run
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> None:
+    from finetune.training.stopping import Terminated
+
+    raise Terminated
+
+
+def _say_how_to_go_on(again: str, place: Path) -> None:
+    from finetune.run import is_run
+
+    if is_run(place):
+        Console().say(
+            f"Stopped. What was done so far is kept; go on with:\n  finetune train --resume {again}"
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -28,22 +29,28 @@ class TrainBatches(Sampler[list[Key]]):
     """The keys of an epoch's batches; the loader moves it on to the next epoch.
 
     A last batch of one image goes to the batch before it: BatchNorm can't learn from one alone.
+    The first epoch may begin at a later batch than its first, for a phase that is resumed.
     """
 
-    def __init__(self, n: int, batch_size: int, seed: int, phase: int, first_epoch: int) -> None:
+    def __init__(
+        self, n: int, batch_size: int, seed: int, phase: int, first_epoch: int, first_batch: int = 0
+    ) -> None:
         self.n, self.batch_size = n, batch_size
         self.seed, self.phase, self.epoch = seed, phase, first_epoch
+        self.first_batch = first_batch
 
     def set_epoch(self, epoch: int) -> None:
-        """Make the loader's next pass that epoch."""
-        self.epoch = epoch
+        """Make the loader's next pass that epoch, from its first batch."""
+        self.epoch, self.first_batch = epoch, 0
 
     def __iter__(self) -> Iterator[list[Key]]:
         # Not a generator itself: the epoch is that of this call, not of the first batch.
         order = epoch_order(self.n, self.seed, self.phase, self.epoch)
-        return _in_batches(order, len(self), self.batch_size, self.epoch)
+        batches = _in_batches(order, len(self), self.batch_size, self.epoch)
+        return islice(batches, self.first_batch, None)
 
     def __len__(self) -> int:
+        """Batches of a whole epoch; a loader asks once, and for all its epochs."""
         return batch_count(self.n, self.batch_size)
 
 

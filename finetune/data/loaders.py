@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -32,6 +33,11 @@ class Batch:
     labels: torch.Tensor
     indices: torch.Tensor
     errors: tuple[str, ...]
+
+    @property
+    def inputs(self) -> torch.Tensor:
+        """What a network takes: the images."""
+        return self.images
 
     def to(self, device: torch.device) -> Batch:
         """The same on ``device``; from pinned memory the copy doesn't block."""
@@ -175,6 +181,10 @@ def _collated(samples: list[Sample | FinetuneError]) -> Batch | FinetuneError:
 
 
 def _start_worker(_: int) -> None:
+    # A terminal and a batch system send these to all processes alike, and the one that trains needs
+    # its batches up to the next step. It ends its workers itself; where it can't, they notice.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     torch.set_num_threads(1)
     if "cv2" in sys.modules:  # with augmentation only
         sys.modules["cv2"].setNumThreads(0)

@@ -46,6 +46,7 @@ def train_loader(
     workers: int,
     max_pixels: int,
     first_epoch: int = 0,
+    first_batch: int = 0,
     views: int | None = None,
     kept: Kept | None = None,
 ) -> DataLoader[Any]:
@@ -65,6 +66,7 @@ def train_loader(
         workers: Processes; 0: this one.
         max_pixels: Larger images are not opened.
         first_epoch: Number of the first epoch, when a phase is resumed.
+        first_batch: Number of the first batch in that epoch.
         views: How many views an image has, the same in all phases; None: a new one each epoch,
             of this phase alone.
         kept: Pictures that need not be decoded, as `picture_loader` gives them.
@@ -76,7 +78,7 @@ def train_loader(
     own_phase = phase if views is None else None
     view = _train_view(items, spec, augment, seed, own_phase, views)
     images = _labelled(manifest, items, view, spec, max_pixels, kept)
-    batches = TrainBatches(len(items), batch_size, seed, phase, first_epoch)
+    batches = TrainBatches(len(items), batch_size, seed, phase, first_epoch, first_batch)
     return TrainLoader(images, **loader_options(batches, workers))
 
 

@@ -20,7 +20,7 @@ from torch import nn
 
 from finetune.data.input_spec import InputSpec
 from finetune.errors import RunError, WeightsError
-from finetune.files import as_usual, reach_disk, write_json
+from finetune.files import PART, as_usual, reach_disk, write_json
 from finetune.model.building import Blueprint
 from finetune.model.metadata import read_description
 from finetune.run import RunDirectory
@@ -56,7 +56,7 @@ class Classifier:
 def save_bundle(folder: Path, classifier: Classifier) -> None:
     """Write a bundle, whole or not at all; one that is there is replaced."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=PART))
     try:
         tensors = {
             name: value.detach().cpu().contiguous()

@@ -44,7 +44,9 @@ def classify(
         errors,
     )
     with (
-        memory_told("Free it, or hide the GPU: CUDA_VISIBLE_DEVICES= finetune ..."),
+        memory_told(
+            "Free some of it. Without the GPU it goes so: CUDA_VISIBLE_DEVICES= finetune ..."
+        ),
         reporter.task(title, len(files), "images") as task,
     ):
         model = classifier.model.to(device)

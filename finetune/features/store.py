@@ -127,7 +127,7 @@ class Shelf:
     about: dict[str, Any]
 
     def holds(self, keys: Sequence[str]) -> set[str]:
-        """Those of ``keys`` that are there; whether they are as they were written is not checked."""
+        """Those of ``keys`` that are there; not whether they are as they were written."""
         segments = (Segment(path.parent) for path in self.folder.glob(f"*/{INDEX}"))
         return {key for segment in segments for key in segment.holds(keys)}
 

@@ -30,6 +30,11 @@ class StoredBatch:
     crossing: torch.Tensor
     labels: torch.Tensor
 
+    @property
+    def inputs(self) -> torch.Tensor:
+        """What the rest of a network takes: what crosses."""
+        return self.crossing
+
     def to(self, device: torch.device) -> StoredBatch:
         """The same on ``device``; from pinned memory the copy doesn't block."""
         return StoredBatch(

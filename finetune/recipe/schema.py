@@ -22,6 +22,7 @@ from finetune.recipe.phases import (
 )
 from finetune.recipe.sections import (
     AugmentOptions,
+    CheckpointOptions,
     DataOptions,
     InputOptions,
     ModelOptions,
@@ -32,6 +33,7 @@ from finetune.recipe.sections import (
 
 __all__ = [
     "AugmentOptions",
+    "CheckpointOptions",
     "DataOptions",
     "EarlyStoppingOptions",
     "EvaluateOptions",
@@ -86,6 +88,10 @@ class Recipe(Section):
     store: StoreOptions = Field(
         default_factory=lambda: StoreOptions.model_validate({}),
         description="What is kept of frozen networks' outputs.",
+    )
+    checkpoint: CheckpointOptions = Field(
+        default_factory=lambda: CheckpointOptions.model_validate({}),
+        description="How often the phase under way is kept, to go on with after an interruption.",
     )
     phases: list[Phase] = Field(
         min_length=1, max_length=32, description="The schedule: what trains, one after another."

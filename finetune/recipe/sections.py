@@ -136,3 +136,16 @@ class AugmentOptions(Section):
         "and the epochs walk over them. auto: 8; fewer of over 4,000 images. Where all stages "
         "train, every epoch has new views.",
     )
+
+
+class CheckpointOptions(Section):
+    """How often the phase under way is kept, beside each epoch's end; no result hangs on it."""
+
+    minutes: Annotated[float, Field(gt=0.0)] = Field(
+        5.0,
+        description="Most time between two checkpoints, which is what a crash can cost. Ctrl-C and "
+        "SIGTERM cost nothing.",
+    )
+    steps: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="Most optimiser steps between two; null: by time alone."
+    )

@@ -2,7 +2,8 @@
 
 A training is a chain of steps whose results are functions of the recipe, the data and the
 weights. Each finished phase leaves its result here; a resumed run walks the same chain, takes what
-is here and computes the rest. The phase under way leaves a checkpoint at each epoch's end.
+is here and computes the rest. The phase under way is kept by
+`finetune.training.keeping`, between two optimiser steps.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class PhaseStore:
 
     @property
     def running(self) -> Path:
-        """Lightning's checkpoint at the last epoch boundary of the phase under way."""
+        """The checkpoint of the phase under way."""
         return self.folder / "last.ckpt"
 
     @property

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import logging
-import signal
-import threading
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 import numpy as np
-import torch
-from lightning.pytorch import Trainer
-from lightning.pytorch.utilities.warnings import PossibleUserWarning
 from torch import nn
 
 from finetune.console import Task
@@ -23,13 +15,18 @@ from finetune.evaluation.metrics import epoch_scores
 from finetune.model.device import memory_told
 from finetune.recipe.schema import GradientPhase
 from finetune.training.freeze import FreezePlan
+from finetune.training.keeping import Keeper, kept_place, restore
 from finetune.training.length import images_seen, total_steps
 from finetune.training.module import PhaseModule
 from finetune.training.passage import Passage, passage_of
-from finetune.training.remedies import check_finite, smaller_batch
+from finetune.training.place import Place
+from finetune.training.remedies import check_finite, less_memory
 from finetune.training.schedules import schedule
 from finetune.training.setting import Fit, Setting
-from finetune.training.watching import EpochCheckpoint, EpochEnd, Progress, Validate
+from finetune.training.stepping import stepper_for
+from finetune.training.stopping import listening
+from finetune.training.trainer import quiet, trainer_for
+from finetune.training.watching import EpochEnd, Progress, Validate
 
 
 @dataclass(frozen=True)
@@ -46,7 +43,7 @@ class FitEnd:
     epochs: int
     best_epoch: int | None
     reason: str
-    judged: np.ndarray = field(default_factory=lambda: np.empty((0, 0), np.float32))
+    judged: np.ndarray
 
 
 def fit_phase(
@@ -71,36 +68,58 @@ def fit_phase(
 
     Raises:
         TrainingError: The loss is no longer a number.
-        KeyboardInterrupt: The user stopped it; the last epoch's checkpoint stays.
+        DeviceError: Not even one image fits the memory.
+        KeyboardInterrupt: The user stopped it, after a checkpoint of all steps so far.
     """
-    steps = total_steps(phase, len(fit.train))
-    first_epoch = _finished_epochs(checkpoint)
-    setting.log.rewind(fit.name, phase.name, first_epoch)
-    seed_place = (setting.recipe.seed, "step", position)
-    passage = passage_of(setting, fit, model, plan, phase, position, first_epoch)
-    factor = schedule(phase.lr_schedule, steps)
-    module = PhaseModule(model, plan, phase, passage.pass_through, factor, seed_place)
+    place = kept_place(checkpoint)
+    setting.log.rewind(fit.name, phase.name, place.epoch)
+    passage = passage_of(setting, fit, model, plan, phase, position, place.epoch, place.batch)
+    module = _module(setting, fit, model, plan, phase, position, place, passage)
     title = phase.name if fit.name == "main" else f"{fit.name} {phase.name}"
-    with _bar(setting, fit, phase, first_epoch, title) as task:
-        watch = EpochEnd(
-            fit.name,
-            _validation(setting, fit, passage, phase),
-            phase.early_stopping,
-            setting.log,
-            task,
-        )
-        callbacks = [Progress(task, title), watch, EpochCheckpoint(checkpoint)]
-        with _quiet(), _interruptible(), memory_told(smaller_batch(phase)):
-            trainer = _trainer(setting, phase, steps, callbacks)
-            trainer.fit(
-                module,
-                passage.loader,
-                ckpt_path=checkpoint if first_epoch else None,
-                weights_only=True,
-            )
+    with _bar(setting, fit, phase, place, title) as task, listening() as stopping:
+        validate = _validation(setting, fit, passage, phase)
+        watch = EpochEnd(fit.name, validate, phase.early_stopping, setting.log, task, stopping)
+        restore(checkpoint, module, watch)
+        keeper = Keeper(checkpoint, setting.recipe.checkpoint, watch, stopping)
+        if not _is_over(module, watch):
+            with quiet(), memory_told(less_memory(phase, setting.spec.size)):
+                trainer = trainer_for(setting.device, [Progress(task, title), watch, keeper])
+                trainer.fit(module, passage.loader)
     model.to(setting.device)
-    end = _end(model, phase, watch, trainer.current_epoch)
-    return replace(end, judged=passage.logits(fit.judged))
+    if watch.best_weights:
+        model.load_state_dict(model.state_dict() | watch.best_weights)
+    return FitEnd(
+        epochs=place.epoch,
+        best_epoch=watch.best_epoch if watch.best_weights else None,
+        reason=_reason(phase, watch, place.epoch),
+        judged=passage.logits(fit.judged),
+    )
+
+
+def _module(
+    setting: Setting,
+    fit: Fit,
+    model: nn.Module,
+    plan: FreezePlan,
+    phase: GradientPhase,
+    position: int,
+    place: Place,
+    passage: Passage,
+) -> PhaseModule:
+    images = len(fit.train)
+    steps = total_steps(phase, images)
+    factor = schedule(phase.lr_schedule, steps)
+    stepper = stepper_for(
+        setting, model, plan, phase, passage.pass_through, factor, setting.reporter.say
+    )
+    seed_place = (setting.recipe.seed, "step", position)
+    return PhaseModule(model, plan, phase, stepper, images, steps, seed_place, place)
+
+
+def _is_over(module: PhaseModule, watch: EpochEnd) -> bool:
+    """Whether the phase was interrupted after its last epoch's end."""
+    done = module.place.step >= module.steps or watch.stopped
+    return done and module.place.batch == 0
 
 
 def _validation(
@@ -119,103 +138,22 @@ def _validation(
 
 @contextmanager
 def _bar(
-    setting: Setting, fit: Fit, phase: GradientPhase, first_epoch: int, title: str
+    setting: Setting, fit: Fit, phase: GradientPhase, place: Place, title: str
 ) -> Iterator[Task]:
     images = len(fit.train)
     with setting.reporter.task(title, images_seen(phase, images), "images") as task:
-        task.advance(images * first_epoch)
+        task.advance(images * place.epoch + place.images)
         yield task
 
 
-def _trainer(
-    setting: Setting, phase: GradientPhase, steps: int, callbacks: list[object]
-) -> Trainer:
-    kinds = {"cpu": "cpu", "cuda": "gpu", "mps": "mps"}
-    return Trainer(
-        accelerator=kinds[setting.device.type],
-        devices=1,
-        precision="bf16-mixed" if setting.precision == "bfloat16" else "32-true",
-        max_epochs=phase.epochs if phase.epochs is not None else -1,
-        max_steps=steps if phase.steps is not None else -1,
-        accumulate_grad_batches=phase.accumulate,
-        gradient_clip_val=phase.clip_norm,
-        callbacks=callbacks,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-    )
-
-
-def _end(model: nn.Module, phase: GradientPhase, watch: EpochEnd, epochs: int) -> FitEnd:
+def _reason(phase: GradientPhase, watch: EpochEnd, epochs: int) -> str:
     if not watch.best_weights:
         length = f"{phase.steps} steps" if phase.steps else f"{epochs} epochs"
-        return FitEnd(epochs, None, f"{length}, as the recipe says")
-    model.load_state_dict(watch.best_weights)
-    if watch.stopped:
-        assert phase.early_stopping is not None
-        reason = (
-            f"{phase.early_stopping.monitor} had not gained for "
-            f"{phase.early_stopping.patience} epochs; epoch {watch.best_epoch} restored"
-        )
-    else:
-        reason = f"{epochs} epochs, as the recipe says; epoch {watch.best_epoch} restored"
-    return FitEnd(epochs, watch.best_epoch, reason)
-
-
-def _finished_epochs(checkpoint: Path) -> int:
-    """Epochs of the phase that a checkpoint holds; 0 without one."""
-    if not checkpoint.is_file():
-        return 0
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
-    return int(state["epoch"]) + 1
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Lightning's notices about hardware and loaders go; its other warnings and errors stay."""
-    loggers = [logging.getLogger(name) for name in _NOTICING]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.WARNING)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", PossibleUserWarning)
-        # Lightning 2.6 asks torch's pytrees in a way that torch 2.13 and later deprecate.
-        warnings.filterwarnings("ignore", message=".*treespec.*LeafSpec.*")
-        try:
-            yield
-        finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)
-
-
-_NOTICING = ("lightning.pytorch", "lightning.pytorch.utilities.rank_zero", "lightning.fabric")
-
-
-_STOPPING = (signal.SIGINT, signal.SIGTERM)
-
-
-class _Interrupted(BaseException):
-    """Ctrl-C inside a fit. Lightning answers a KeyboardInterrupt by ending the process."""
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    # Left to itself, Lightning takes SIGTERM for a good end: exit status 0 in mid-training.
-    previous = {number: signal.signal(number, _interrupt) for number in _STOPPING}
-    try:
-        yield
-    except _Interrupted:
-        raise KeyboardInterrupt from None
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise _Interrupted
+        return f"{length}, as the recipe says"
+    if not watch.stopped:
+        return f"{epochs} epochs, as the recipe says; epoch {watch.best_epoch} restored"
+    assert phase.early_stopping is not None
+    return (
+        f"{phase.early_stopping.monitor} had not gained for "
+        f"{phase.early_stopping.patience} epochs; epoch {watch.best_epoch} restored"
+    )

@@ -77,6 +77,11 @@ class FreezePlan:
             elif self.batch_norm != "train":
                 yield from _norm_tensors(model, stage, whole=self.batch_norm == "locked")
 
+    def moving(self, model: nn.Module) -> dict[str, torch.Tensor]:
+        """The rest of the model's state, by name: all that a phase can change."""
+        frozen = {name for name, _ in self.frozen_tensors(model)}
+        return {name: t for name, t in model.state_dict().items() if name not in frozen}
+
     def _norms(self, model: nn.Module) -> Iterator[_BatchNorm]:
         """BatchNorm layers of the stages that train; timm's fused ones are among their kind."""
         for stage in self.stages:

@@ -44,3 +44,14 @@ def view_count(options: AugmentOptions, images: int) -> int:
 def epochs_begun(phase: GradientPhase, images: int) -> int:
     """Epochs of the phase over ``images`` training images; the last one may be a part."""
     return math.ceil(images_seen(phase, images) / images)
+
+
+def step_images(phase: GradientPhase, images: int, batch: int) -> int:
+    """Images of the optimiser step that ``batch``, from 0, of an epoch belongs to.
+
+    The last step of an epoch is of fewer batches where they don't divide by ``accumulate``.
+    """
+    first = batch - batch % phase.accumulate
+    after = first + phase.accumulate
+    is_last = after >= batch_count(images, phase.batch_size)
+    return (images if is_last else after * phase.batch_size) - first * phase.batch_size

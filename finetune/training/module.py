@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import torch
 from lightning.pytorch import LightningModule
 from torch import nn
-from torch.nn import functional
 
+from finetune.data.batches import batch_count
 from finetune.data.loaders import Batch
 from finetune.features.views import StoredBatch
 from finetune.recipe.schema import GradientPhase
 from finetune.training.freeze import FreezePlan
-from finetune.training.optimisers import build_optimizer
-from finetune.training.schedules import Factor
-from finetune.training.seeding import seed_of
+from finetune.training.length import step_images
+from finetune.training.place import Place
+from finetune.training.stepping import Stepper
 
 
 class PhaseModule(LightningModule):
     """A network of which some stages train.
 
+    Lightning goes through the epochs; what a batch does, and how far the phase is, is told here.
+
     Args:
         model: The network; its own parameters are trained.
         plan: What trains.
         phase: How it trains.
-        pass_through: Gives the network's logits for a batch.
-        factor: The learning rate's schedule.
-        seed_place: What torch draws in a step is a function of this and of the step.
+        stepper: Adds up gradients and steps.
+        images: Training images of an epoch.
+        steps: Optimiser steps of the phase.
+        seed_place: What torch draws is a function of this, of the epoch and of the batch.
+        place: How far the phase is; it is kept up to date.
     """
 
     def __init__(
@@ -36,19 +37,23 @@ class PhaseModule(LightningModule):
         model: nn.Module,
         plan: FreezePlan,
         phase: GradientPhase,
-        pass_through: Callable[[Any], torch.Tensor],
-        factor: Factor,
+        stepper: Stepper,
+        images: int,
+        steps: int,
         seed_place: tuple[int | str, ...],
+        place: Place,
     ) -> None:
         super().__init__()
+        self.automatic_optimization = False
         self.model = model
         self.plan = plan
         self.phase = phase
-        self.pass_through = pass_through
-        self.factor = factor
+        self.stepper = stepper
+        self.images = images
+        self.batches = batch_count(images, phase.batch_size)
+        self.steps = steps
         self.seed_place = seed_place
-        self.loss_sum: torch.Tensor | float = 0.0
-        self.images_seen = 0
+        self.place = place
 
     def train(self, mode: bool = True) -> PhaseModule:
         """Training mode as the plan has it: Lightning calls this, and frozen stays frozen."""
@@ -57,40 +62,39 @@ class PhaseModule(LightningModule):
             self.plan.set_modes(self.model)
         return self
 
-    def on_train_epoch_start(self) -> None:
-        """Begin the epoch's mean loss."""
-        self.loss_sum = 0.0
-        self.images_seen = 0
-
-    def on_train_batch_start(self, batch: Batch | StoredBatch, batch_idx: int) -> None:
-        """Make dropout and drop-path a function of the seed and the step."""
-        torch.manual_seed(seed_of(*self.seed_place, self.current_epoch, batch_idx))
-
-    def training_step(self, batch: Batch | StoredBatch, batch_idx: int) -> torch.Tensor:
-        """The batch's mean loss."""
-        logits = self.pass_through(batch).float()
-        loss = functional.cross_entropy(
-            logits, batch.labels, label_smoothing=self.phase.label_smoothing
-        )
-        count = len(batch.labels)
-        # On the device: to fetch it here would make a GPU wait in every step.
-        self.loss_sum = self.loss_sum + loss.detach() * count
-        self.images_seen += count
-        return loss
-
     @property
-    def mean_loss(self) -> float:
-        """Mean loss over the images of the epoch so far."""
-        return float(self.loss_sum) / max(self.images_seen, 1)
+    def at_step(self) -> bool:
+        """Whether the last batch ended an optimiser step."""
+        place = self.place
+        return place.batch % self.phase.accumulate == 0 or place.batch == self.batches
 
-    def configure_optimizers(self) -> Any:
-        """The phase's optimiser, its rates following the schedule step by step."""
-        optimizer = build_optimizer(self.model, self.plan, self.phase)
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self.factor)
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
-        }
+    def on_train_epoch_start(self) -> None:
+        """Pass no batch if the phase was interrupted after its last step."""
+        self._stop_at_the_end()
+
+    def training_step(self, batch: Batch | StoredBatch, batch_idx: int) -> None:
+        """Add the batch's gradient, and step where it is the last of its optimiser step.
+
+        Lightning's ``batch_idx`` is not that of the epoch where a phase was resumed within it.
+        """
+        place = self.place
+        images = step_images(self.phase, self.images, place.batch)
+        loss = self.stepper.add(batch, images, *self.seed_place, place.epoch, place.batch)
+        place.loss = place.loss + loss
+        place.images += len(batch.labels)
+        place.batch += 1
+        if self.at_step:
+            self.stepper.step(place.step)
+            place.step += 1
+            self._stop_at_the_end()
+
+    def _stop_at_the_end(self) -> None:
+        if self.place.step >= self.steps:
+            self.trainer.should_stop = True
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """The phase's optimiser."""
+        return self.stepper.optimizer
 
     def transfer_batch_to_device(
         self, batch: Batch | StoredBatch, device: torch.device, dataloader_idx: int

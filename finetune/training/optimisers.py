@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 from collections.abc import Iterator
 from typing import Any
 
 import torch
-from timm.optim import create_optimizer_v2, list_optimizers
+from timm.optim import create_optimizer_v2, get_optimizer_class, list_optimizers
 from torch import nn
 
 from finetune.recipe.schema import GradientPhase, OptimizerOptions
@@ -58,10 +59,26 @@ def _create(groups: list[dict[str, Any]], options: OptimizerOptions) -> torch.op
         name = "momentum"  # what timm calls plain SGD; its "sgd" is Nesterov's
     if options.momentum is not None or name in _WITH_MOMENTUM:
         extra["momentum"] = 0.9 if options.momentum is None else options.momentum
+    if _fusible(name, extra, groups):
+        extra["fused"] = True
     optimizer: torch.optim.Optimizer = create_optimizer_v2(
         groups, opt=name, lr=options.lr, weight_decay=options.weight_decay, **extra
     )
     return optimizer
+
+
+def _fusible(name: str, args: dict[str, Any], groups: list[dict[str, Any]]) -> bool:
+    """Whether torch has the whole step as one kernel, and nobody asked for another way."""
+    if not _OTHER_WAYS.isdisjoint(args):
+        return False
+    known = inspect.signature(get_optimizer_class(name, bind_defaults=False)).parameters
+    parameters = [parameter for group in groups for parameter in group["params"]]
+    return "fused" in known and all(
+        p.is_floating_point() and p.device.type in ("cpu", "cuda") for p in parameters
+    )
+
+
+_OTHER_WAYS = frozenset({"fused", "foreach", "differentiable", "capturable"})
 
 
 def check_optimizer(options: OptimizerOptions, key: str) -> list[str]:

@@ -12,12 +12,11 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from finetune.data.batches import TrainBatches
-from finetune.data.loaders import Batch
 from finetune.data.loading import train_loader
 from finetune.data.manifest import Item
 from finetune.features.body import Halves, halves_of
 from finetune.features.cutting import Uncuttable
-from finetune.features.views import StoredBatch, stored_loader
+from finetune.features.views import stored_loader
 from finetune.model.normalise import normalise
 from finetune.recipe.schema import GradientPhase
 from finetune.training.freeze import FreezePlan
@@ -26,6 +25,9 @@ from finetune.training.pictures import pictures_of
 from finetune.training.setting import Fit, Setting
 from finetune.training.stored import StoredPart
 
+Forward = Callable[[torch.Tensor], torch.Tensor]
+"""Logits ``[N, C]`` of what a batch holds: images, or what crosses into the stages that train."""
+
 
 @dataclass(frozen=True)
 class Passage:
@@ -33,12 +35,12 @@ class Passage:
 
     Attributes:
         loader: The phase's batches, epoch by epoch.
-        pass_through: Logits ``[N, C]`` of a batch, with gradients for what trains.
+        pass_through: Logits of a batch's inputs, with gradients for what trains.
         logits: Logits ``[N, C]`` of images as prediction gives them.
     """
 
     loader: DataLoader[Any]
-    pass_through: Callable[[Any], torch.Tensor]
+    pass_through: Forward
     logits: Callable[[Sequence[Item]], np.ndarray]
 
 
@@ -50,6 +52,7 @@ def passage_of(
     phase: GradientPhase,
     position: int,
     first_epoch: int = 0,
+    first_batch: int = 0,
 ) -> Passage:
     """The way of ``fit``'s images through ``model``, to which ``plan`` has been applied.
 
@@ -64,13 +67,12 @@ def passage_of(
     if stored is not None:
         rows = stored.views(fit.train, phase)
         if rows is not None:
-            batches = TrainBatches(
-                len(fit.train), phase.batch_size, setting.recipe.seed, position, first_epoch
-            )
+            order = (phase.batch_size, setting.recipe.seed, position, first_epoch, first_batch)
+            batches = TrainBatches(len(fit.train), *order)
             return Passage(
                 stored_loader(rows, batches), stored_forward(setting, stored.halves), stored.logits
             )
-    loader = live_loader(setting, fit.train, plan, phase, position, first_epoch)
+    loader = live_loader(setting, fit.train, plan, phase, position, first_epoch, first_batch)
     through = live_forward(setting, model, halves)
     return Passage(loader, through, lambda items: setting.logits(model, items))
 
@@ -99,6 +101,7 @@ def live_loader(
     phase: GradientPhase,
     position: int,
     first_epoch: int = 0,
+    first_batch: int = 0,
     *,
     keep: bool = True,
 ) -> DataLoader[Any]:
@@ -117,35 +120,34 @@ def live_loader(
         setting.workers,
         setting.recipe.data.max_pixels,
         first_epoch=first_epoch,
+        first_batch=first_batch,
         views=view_count(options, len(items)) if frozen else None,
         kept=pictures_of(setting, items, options) if again else None,
     )
 
 
-def live_forward(
-    setting: Setting, model: nn.Module, halves: Halves | None
-) -> Callable[[Any], torch.Tensor]:
+def live_forward(setting: Setting, model: nn.Module, halves: Halves | None) -> Forward:
     """All of the network, its frozen part as a fast copy where it was cut."""
 
-    def whole(batch: Batch) -> torch.Tensor:
-        logits: torch.Tensor = model(normalise(batch.images, setting.spec, setting.device))
+    def whole(images: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = model(normalise(images, setting.spec, setting.device))
         return logits
 
-    def in_two(batch: Batch) -> torch.Tensor:
+    def in_two(images: torch.Tensor) -> torch.Tensor:
         assert halves is not None
         with torch.no_grad(), torch.autocast(setting.device.type, enabled=False):
-            crossing = halves.body(batch.images)
+            crossing = halves.body(images)
         logits: torch.Tensor = halves.suffix(crossing)
         return logits
 
     return in_two if halves else whole
 
 
-def stored_forward(setting: Setting, halves: Halves) -> Callable[[Any], torch.Tensor]:
+def stored_forward(setting: Setting, halves: Halves) -> Forward:
     """What trains, alone."""
 
-    def forward(batch: StoredBatch) -> torch.Tensor:
-        logits: torch.Tensor = halves.suffix(batch.crossing.to(setting.device))
+    def forward(crossing: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = halves.suffix(crossing.to(setting.device))
         return logits
 
     return forward

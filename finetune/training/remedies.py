@@ -13,12 +13,11 @@ def lower_rate(phase: GradientPhase) -> str:
     return f"Lower its rate: --set phases.{phase.name}.optimizer.lr={phase.optimizer.lr / 10:g}"
 
 
-def smaller_batch(phase: GradientPhase) -> str:
-    """What to do where a batch takes too much memory: the same gradient from smaller ones."""
-    key = f"phases.{phase.name}"
+def less_memory(phase: GradientPhase, size: int) -> str:
+    """What to do where not even one image fits the memory: batches are cut before that is told."""
     return (
-        f"Smaller batches, summed to the same gradient: --set {key}.batch_size="
-        f"{max(1, phase.batch_size // 2)} --set {key}.accumulate={phase.accumulate * 2}"
+        f"Half the side takes a quarter of the memory: --set input.size={max(16, size // 2)}. Or "
+        f"train fewer stages: --set phases.{phase.name}.train=last_1"
     )
 
 

@@ -12,23 +12,21 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn import functional
 
+from finetune.console import Silent
 from finetune.data.manifest import Item
 from finetune.features.body import Halves, body_of
 from finetune.features.views import StoredBatch
-from finetune.model.device import memory_told
-from finetune.recipe.schema import GradientPhase, Phase, SolverPhase
+from finetune.recipe.schema import Phase, SolverPhase
 from finetune.training.freeze import FreezePlan
-from finetune.training.optimisers import build_optimizer
 from finetune.training.passage import (
     halves_where_training_begins,
     live_forward,
     live_loader,
     stored_forward,
 )
-from finetune.training.remedies import smaller_batch
 from finetune.training.setting import EVAL_BATCH, Setting
+from finetune.training.stepping import Stepper, stepper_for
 from finetune.training.stored import StoredPart
 
 _TIMED = 2
@@ -82,9 +80,9 @@ def phase_cost(setting: Setting, phase: Phase, items: Sequence[Item], passing: f
     forward = live_forward(setting, model, halves)
     if halves is not None and stored:
         loader, forward = list(_crossed(halves, loader)), stored_forward(setting, halves)
-    with _unmoved_randomness(), memory_told(smaller_batch(phase)):
-        step = _training_step(setting, model, plan, phase, forward)
-        seconds = _seconds_per_image(loader, step, setting.device)
+    with _unmoved_randomness():
+        stepper = stepper_for(setting, model, plan, phase, forward, lambda _: 1.0, Silent().say)
+        seconds = _seconds_per_image(loader, _training_step(stepper), setting.device)
     if part is None or not stored:
         return Cost(seconds, passing)
     return Cost(seconds, seconds * _FORWARD, part.missing(items, phase) * passing)
@@ -97,23 +95,10 @@ def _crossed(halves: Halves, loader: Iterable[Any]) -> Iterator[StoredBatch]:
         yield StoredBatch(crossing, batch.labels)
 
 
-def _training_step(
-    setting: Setting,
-    model: nn.Module,
-    plan: FreezePlan,
-    phase: GradientPhase,
-    forward: Callable[[Any], torch.Tensor],
-) -> Step:
-    optimizer = build_optimizer(model, plan, phase)
-    half = setting.precision == "bfloat16"
-
+def _training_step(stepper: Stepper) -> Step:
     def step(batch: Any) -> None:
-        with torch.autocast(setting.device.type, torch.bfloat16, enabled=half):
-            logits = forward(batch)
-        loss = functional.cross_entropy(logits.float(), batch.labels.to(setting.device))
-        torch.autograd.backward(loss)
-        optimizer.step()
-        optimizer.zero_grad()
+        stepper.add(batch, len(batch.labels), "estimate")
+        stepper.step(0)
 
     return step
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -128,6 +129,23 @@ def test_ctrl_c_ends_with_130_and_says_how_to_go_on(
     assert "accuracy of guessing" in capsys.readouterr().out
 
 
+def test_sigterm_ends_with_143_and_says_how_to_go_on(
+    photos: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    data, model = photos({"red": 12, "green": 12}, noise=10), tmp_path / "run"
+    monkeypatch.setattr(
+        "finetune.api.training.run_course", lambda _: signal.raise_signal(signal.SIGTERM)
+    )
+    before = signal.getsignal(signal.SIGTERM)
+    train = ["train", str(data), "-r", "linear_probe", "-w", "none", "-o", str(model)]
+    assert run(monkeypatch, *train, *settings()) == 143
+    assert f"finetune train --resume {model}" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
 def test_ctrl_c_before_a_run_was_made_promises_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -139,6 +157,7 @@ def test_ctrl_c_before_a_run_was_made_promises_nothing(
     (tmp_path / "photos").mkdir()
     assert run(monkeypatch, "train", "photos") == 130
     assert "--resume" not in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["photos"]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

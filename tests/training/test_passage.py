@@ -70,7 +70,7 @@ def made(data: Path, recipe: Recipe, *more: str):
 def gradients(model: nn.Module, forward, batch) -> dict[str, torch.Tensor]:
     model.zero_grad()
     torch.manual_seed(1)
-    nn.functional.cross_entropy(forward(batch), batch.labels).backward()
+    nn.functional.cross_entropy(forward(batch.inputs), batch.labels).backward()
     return {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
 
 
@@ -197,7 +197,7 @@ def test_frozen_stages_keep_nothing_for_the_backward_pass(data: Path) -> None:
     for name in ("layer1", "layer4"):
         module = model.get_submodule(name)
         module.register_forward_hook(lambda *_, name=name: passed.append(name))
-    passage.pass_through(next(iter(passage.loader))).sum().backward()
+    passage.pass_through(next(iter(passage.loader)).inputs).sum().backward()
     assert passed == ["layer4"]  # the frozen stages were a copy's
 
 
@@ -234,7 +234,7 @@ def test_a_network_that_cannot_be_cut_is_passed_whole(
     batch = next(iter(passage.loader))
     model.eval()
     pixels = passages.normalise(batch.images, setting.spec, setting.device)
-    assert passage.pass_through(batch).equal(model(pixels))
+    assert passage.pass_through(batch.inputs).equal(model(pixels))
 
 
 def test_a_head_is_solved_on_several_views(data: Path, tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ from PIL import Image
 import finetune
 from finetune.console import Silent, Task
 from finetune.errors import RunError
+from finetune.locking import locked
+from finetune.run import RunDirectory
 
 OVERRIDES = [
     *("model.backbone=test_resnet", "input.size=32", "precision=float32", "data.workers=0"),
@@ -124,3 +126,30 @@ def test_data_may_have_been_moved(data: Path, tmp_path: Path) -> None:
 def test_what_is_no_run_is_told(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"environment\.json"):
         finetune.resume(tmp_path, reporter=Silent())
+
+
+def test_what_was_killed_before_it_began_is_begun_again(data: Path, tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "run")
+    run.write_text(run.lock, "process 1 on another")
+    run.write_text(run.recipe, "half of a beginn")
+    with pytest.raises(RunError, match="command that began it"):
+        finetune.resume(run.path, reporter=Silent())
+    with pytest.raises(KeyboardInterrupt):
+        train(data, run.path, Interrupting(10))
+    assert not run.lock.exists()
+    with locked(run.lock), pytest.raises(RunError, match="at work in it"):
+        finetune.resume(run.path, reporter=Silent())
+    left = run.checkpoints / "main" / ".last.ckpt.abc.part"
+    run.write_text(left, "half a checkpoint")
+    with pytest.raises(KeyboardInterrupt):
+        finetune.resume(run.path, reporter=Interrupting(10))
+    assert not left.exists()
+
+
+def test_two_trainings_do_not_share_a_place(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    with (
+        locked(tmp_path / "run" / ".lock"),
+        pytest.raises(RunError, match="at work in it"),
+    ):
+        train(data, tmp_path / "run", Silent())

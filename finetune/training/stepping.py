@@ -1,0 +1,211 @@
+"""The steps of a phase: gradients that are the mean over a step's images, then the optimiser."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from finetune.data.loaders import Batch
+from finetune.features.views import StoredBatch
+from finetune.model.device import free_memory, is_out_of_memory, not_enough_memory
+from finetune.recipe.schema import GradientPhase
+from finetune.training.freeze import FreezePlan
+from finetune.training.optimisers import build_optimizer
+from finetune.training.passage import Forward
+from finetune.training.remedies import less_memory
+from finetune.training.schedules import Factor
+from finetune.training.seeding import seed_of
+from finetune.training.setting import Setting
+
+BFLOAT16 = "bfloat16"
+
+_Before = tuple[list[torch.Tensor | None], list[torch.Tensor]]
+
+
+class Stepper:
+    """Adds up a step's gradient batch by batch, and steps.
+
+    A batch that doesn't fit the memory is passed in parts from then on; the gradient is the same.
+
+    Args:
+        model: The network; its own parameters are trained.
+        plan: What trains; it has been applied to ``model``.
+        phase: How it trains.
+        pass_through: Gives the network's logits for a batch's inputs.
+        device: Where to compute.
+        number_format: What the forward pass computes in, ``float32`` or ``bfloat16``.
+        factor: The learning rate's schedule.
+        mend: What to tell the user where not even one image fits.
+        tell: Is told of a batch that didn't fit.
+
+    Attributes:
+        optimizer: The phase's.
+        most: Images that are passed at once at most; a batch of more is cut.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        plan: FreezePlan,
+        phase: GradientPhase,
+        pass_through: Forward,
+        device: torch.device,
+        number_format: str,
+        factor: Factor,
+        mend: str,
+        tell: Callable[[str], None],
+    ) -> None:
+        self.phase = phase
+        self.pass_through = pass_through
+        self.device = device
+        self.factor = factor
+        self.mend = mend
+        self.tell = tell
+        self.optimizer = build_optimizer(model, plan, phase)
+        self.most = phase.batch_size + 1  # one image left over joins the batch before it
+        self._half = number_format == BFLOAT16
+        self._learning = [p for group in self.optimizer.param_groups for p in group["params"]]
+        self._peaks = [group["lr"] for group in self.optimizer.param_groups]
+        self._moving = _moving_statistics(model)
+        # BatchNorm can't learn from one image.
+        self._least = 2 if self._moving else 1
+
+    def add(self, batch: Batch | StoredBatch, images: int, *place: int | str) -> torch.Tensor:
+        """Add a batch's share to the gradient of a step over ``images`` images.
+
+        Args:
+            batch: Some of the step's images.
+            images: All of them, over all its batches.
+            place: What torch draws is a function of this and of the part of the batch.
+
+        Returns:
+            The sum of the batch's losses, on the device.
+
+        Raises:
+            DeviceError: Not even parts of one image fit the memory.
+        """
+        before = self._set_aside()
+        outcome = self._attempt(batch, images, place)
+        while isinstance(outcome, str):
+            self._begin_again(before)
+            self._cut_finer(len(batch.labels), outcome)
+            outcome = self._attempt(batch, images, place)
+        self._bring_back(before)
+        return outcome
+
+    def step(self, number: int) -> None:
+        """The phase's step ``number``, from 0, along the gradient that was added up."""
+        factor = self.factor(number)
+        for group, peak in zip(self.optimizer.param_groups, self._peaks, strict=True):
+            group["lr"] = peak * factor
+        if self.phase.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self._learning, self.phase.clip_norm)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+
+    def _attempt(
+        self, batch: Batch | StoredBatch, images: int, place: tuple[int | str, ...]
+    ) -> torch.Tensor | str:
+        """The sum of the batch's losses, or what the allocator said where it doesn't fit."""
+        try:
+            return self._pass(batch, images, place)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            # Its words alone: the error's traceback holds what fills the memory.
+            return str(error) or type(error).__name__
+
+    def _pass(
+        self, batch: Batch | StoredBatch, images: int, place: tuple[int | str, ...]
+    ) -> torch.Tensor:
+        parts = self._parts(len(batch.labels))
+        total = torch.zeros((), device=self.device)
+        cut = zip(batch.inputs.tensor_split(parts), batch.labels.tensor_split(parts), strict=True)
+        for number, (inputs, labels) in enumerate(cut):
+            torch.manual_seed(seed_of(*place, number))
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self._half):
+                logits = self.pass_through(inputs)
+            loss = functional.cross_entropy(
+                logits.float(),
+                labels.to(self.device, non_blocking=True),
+                label_smoothing=self.phase.label_smoothing,
+                reduction="sum",
+            )
+            torch.autograd.backward(loss / images)
+            # On the device: to fetch it here would make a GPU wait in every step.
+            total += loss.detach()
+        return total
+
+    def _parts(self, images: int) -> int:
+        """How many parts a batch of ``images`` is passed in."""
+        return max(1, min(math.ceil(images / self.most), images // self._least))
+
+    def _cut_finer(self, images: int, found: str) -> None:
+        parts = self._parts(images)
+        self.most = math.ceil(math.ceil(images / parts) / 2)
+        finer = self._parts(images)
+        if finer == parts:
+            raise not_enough_memory(found, self.mend)
+        self.tell(
+            f"phase {self.phase.name}: a batch of {images} doesn't fit the memory; from now on it "
+            f"is passed in {finer} parts of {math.ceil(images / finer)}"
+            + (", and BatchNorm learns from each part" if self._moving else "")
+        )
+
+    def _set_aside(self) -> _Before:
+        """What a batch that doesn't fit must not change."""
+        gradients = []
+        if self._learning[0].grad is not None:  # not the step's first batch
+            gradients = [parameter.grad for parameter in self._learning]
+            self.optimizer.zero_grad()
+        return gradients, [tensor.clone() for tensor in self._moving]
+
+    def _begin_again(self, before: _Before) -> None:
+        self.optimizer.zero_grad()
+        for tensor, was in zip(self._moving, before[1], strict=True):
+            tensor.copy_(was)
+        free_memory(self.device)
+
+    def _bring_back(self, before: _Before) -> None:
+        """Add the gradients of the step's earlier batches."""
+        if not before[0]:
+            return
+        for parameter, earlier in zip(self._learning, before[0], strict=True):
+            if parameter.grad is None:
+                parameter.grad = earlier
+            elif earlier is not None:
+                parameter.grad += earlier
+
+
+def _moving_statistics(model: nn.Module) -> list[torch.Tensor]:
+    """The buffers of BatchNorm layers that learn theirs from what passes."""
+    norms = (module for module in model.modules() if isinstance(module, _BatchNorm))
+    return [buffer for norm in norms if norm.training for buffer in norm.buffers(recurse=False)]
+
+
+def stepper_for(
+    setting: Setting,
+    model: nn.Module,
+    plan: FreezePlan,
+    phase: GradientPhase,
+    pass_through: Forward,
+    factor: Factor,
+    tell: Callable[[str], None],
+) -> Stepper:
+    """A `Stepper` for a phase of the run, over ``model``, to which ``plan`` has been applied."""
+    return Stepper(
+        model,
+        plan,
+        phase,
+        pass_through,
+        setting.device,
+        setting.precision,
+        factor,
+        less_memory(phase, setting.spec.size),
+        tell,
+    )
