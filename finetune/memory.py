@@ -19,9 +19,19 @@ def keep_freed_memory() -> None:
     28 to 32 images a second without that (batches of 32, bfloat16), at the same peak of memory.
     It holds for the whole process, and changes nothing elsewhere than with glibc.
     """
-    if platform.libc_ver()[0] != "glibc":
+    if not _is_glibc():
         return
     mallopt = ctypes.CDLL(None).mallopt
     mallopt(_MMAP_MAX, 0)
     mallopt(_TRIM_THRESHOLD, _NEVER)
     mallopt(_TOP_PAD, _TOP_PAD_BYTES)
+
+
+def give_back_freed_memory() -> None:
+    """Give what was freed back to the system after all; nothing elsewhere than with glibc."""
+    if _is_glibc():
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def _is_glibc() -> bool:
+    return platform.libc_ver()[0] == "glibc"

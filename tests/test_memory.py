@@ -35,9 +35,28 @@ def test_what_was_freed_is_used_again_without_asking_the_system() -> None:
     assert 3 * page_faults("keep_freed_memory()") < page_faults("")
 
 
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told")
+def test_what_is_kept_can_be_given_back() -> None:
+    script = """
+from pathlib import Path
+from finetune.memory import give_back_freed_memory, keep_freed_memory
+def pages():
+    return int(Path("/proc/self/statm").read_text().split()[1])
+keep_freed_memory()
+b'x' * 400_000_000
+kept = pages()
+give_back_freed_memory()
+print(kept - pages())
+"""
+    command = [sys.executable, "-c", script]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert int(result.stdout) * 4096 > 300_000_000
+
+
 def test_elsewhere_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
-    from finetune.memory import keep_freed_memory
+    from finetune.memory import give_back_freed_memory, keep_freed_memory
 
     monkeypatch.setattr("platform.libc_ver", lambda: ("", ""))
     monkeypatch.setattr("ctypes.CDLL", None)  # would fail if it were called
     keep_freed_memory()
+    give_back_freed_memory()

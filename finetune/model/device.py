@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import torch
 
 from finetune.errors import DeviceError
+from finetune.memory import give_back_freed_memory
 
 
 def pick_device() -> torch.device:
@@ -28,11 +29,16 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(sign in told for sign in _SIGNS)
 
 
-_SIGNS = ("out of memory", "can't allocate memory", "not enough memory", "alloc_failed")
+_SIGNS = (
+    *("out of memory", "can't allocate memory", "not enough memory", "alloc_failed"),
+    # oneDNN's words where the system gives it no memory for a convolution.
+    *("could not create a primitive", "could not create a memory", "could not execute a primitive"),
+)
 
 
 def free_memory(device: torch.device) -> None:
-    """Give back the memory that torch keeps on ``device`` for later."""
+    """Give back the memory that is kept for later, on ``device`` and on the machine."""
+    give_back_freed_memory()
     if device.type == "cuda":
         torch.cuda.empty_cache()
     elif device.type == "mps":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -25,6 +27,7 @@ CPU = torch.device("cpu")
 LACKING = [
     torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
     RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory"),
+    RuntimeError("could not create a primitive"),
     MemoryError(),
 ]
 
@@ -208,6 +211,42 @@ def test_where_not_one_image_fits_the_user_is_told(norm: str, smallest: int) -> 
     with pytest.raises(DeviceError, match=r"CUDA out of memory\nTake less\."):
         gradients(stepper, model, 8)
     assert min(tried[0].passed) == smallest
+
+
+SHORT = """
+import resource, sys
+from pathlib import Path
+import timm, torch
+from finetune.data.input_spec import InputSpec
+from finetune.data.loading import Batch
+from finetune.memory import keep_freed_memory
+from finetune.recipe.schema import GradientPhase
+from finetune.training.forward import forward_of
+from finetune.training.freeze import FreezePlan
+from finetune.training.stepping import Stepper
+keep_freed_memory()
+phase = GradientPhase.model_validate({"name": "p", "train": "all", "epochs": 1, "batch_size": 64})
+model = timm.create_model("resnet18", num_classes=10)
+plan = FreezePlan.of(model, "all", "frozen")
+plan.apply(model)
+cpu = torch.device("cpu")
+forward = forward_of(model, plan, InputSpec(size=160), cpu, "float32")
+stepper = Stepper(model, plan, phase, forward, cpu, "float32", lambda _: 1.0, "", print)
+images = torch.zeros(64, 160, 160, 3, dtype=torch.uint8)
+batch = Batch(images, torch.arange(64) % 10, torch.arange(64), ("",) * 64)
+used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 600 * 2**20, -1))
+stepper.add(batch, 64, 1)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="limits its address space")
+def test_a_machine_that_is_short_of_memory_passes_a_batch_in_parts() -> None:
+    """For real: what the CPU's libraries say, and freed memory that they can have again."""
+    command = [sys.executable, "-c", SHORT]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "a batch of 64 doesn't fit the memory; from now on it is passed in 2 parts" in shown
 
 
 def test_other_errors_are_not_about_memory() -> None:
