@@ -29,6 +29,7 @@ from finetune.recipe.faults import nearest
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it would ask its home for news
 import albumentations
+import cv2
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -121,7 +122,8 @@ class Augmentation:
         """All that its views hang on besides the picture, the image's key and their number."""
         steps = [step.model_dump(mode="json") for step in self._steps]
         place = [self.seed, self.phase, self._smallest, self._whole, steps]
-        return json.dumps([*place, albumentations.__version__])
+        libraries = [albumentations.__version__, cv2.__version__, np.__version__]
+        return json.dumps([*place, *libraries])
 
     @property
     def preparation(self) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import PIL
@@ -22,6 +24,9 @@ from finetune.model.stages import HEAD, stages_of
 
 _WAY = 2
 """Counts up when the way from a file to the network's input changes."""
+
+_OF_NO_MATTER = ("training", "num_classes")
+"""Settings of modules that change nothing before the classifier in evaluation mode."""
 
 Compute = Callable[[list[int]], Iterable[torch.Tensor]]
 """Passes the images (or views) at some positions through the network, in batches, in order."""
@@ -61,7 +66,10 @@ class FrozenOutputs:
         found = self.shelf.read(list(place))
         missing = [key for key in place if key not in found]
         if missing:
-            self._write(self.shelf, missing, compute([place[key] for key in missing]))
+            batches = compute([place[key] for key in missing])
+            for _, kept in self._kept(missing, batches):
+                if not kept:
+                    return None
             found |= self.shelf.read(missing)
         return found if len(found) == len(place) else None
 
@@ -70,21 +78,26 @@ class FrozenOutputs:
 
         For outputs so small that memory holds them all.
         """
-        found = self.stored(keys, compute)
-        if found is None:
-            return torch.cat(list(compute(list(range(len(keys))))))
-        return self.form.values([found[key] for key in keys])
+        place = first_places(keys)
+        rows = self.shelf.read(list(place)) if self.shelf else {}
+        missing = [key for key in place if key not in rows]
+        if missing:
+            for fresh, _ in self._kept(missing, compute([place[key] for key in missing])):
+                rows |= fresh
+        return self.form.values([rows[key] for key in keys])
 
-    def _write(self, shelf: Shelf, keys: Sequence[str], batches: Iterable[torch.Tensor]) -> None:
-        with shelf.writing(len(keys), len(keys) * self.form.nbytes) as writer:
-            if writer is None:
-                return
-            for key, row in zip(keys, self._rows(batches), strict=True):
-                writer.put(key, row)
-
-    def _rows(self, batches: Iterable[torch.Tensor]) -> Iterator[Row]:
-        for batch in batches:
-            yield from self.form.rows(batch)
+    def _kept(
+        self, keys: Sequence[str], batches: Iterable[torch.Tensor]
+    ) -> Iterator[tuple[dict[str, Row], bool]]:
+        """The rows of each batch by key, and whether all are in the store so far."""
+        names = iter(keys)
+        room = self.shelf.writing(len(keys) * self.form.nbytes) if self.shelf else nullcontext()
+        with room as writer:
+            for batch in batches:
+                rows = dict(zip(islice(names, len(batch)), self.form.rows(batch), strict=True))
+                if writer is not None:
+                    writer.put(rows)
+                yield rows, writer is not None and not writer.failed
 
 
 def about(
@@ -120,8 +133,18 @@ def _in_classifier(model: nn.Module, name: str) -> bool:
 
 
 def _structure(model: nn.Module, names: Sequence[str]) -> str:
-    """Modules as they describe themselves: kinds, strides, paddings and the like."""
-    modules = ((name, model.get_submodule(name)) for name in names)
+    """Modules as they describe themselves, and their plain settings: strides, heads, poolings."""
+    modules = [("", model), *((name, model.get_submodule(name)) for name in names if name)]
     return "\n".join(
-        f"{name}: {type(module).__name__}({module.extra_repr()})" for name, module in modules
+        f"{name}: {type(module).__name__}({module.extra_repr()}) {_settings(module)}"
+        for name, module in modules
+    )
+
+
+def _settings(module: nn.Module) -> list[tuple[str, object]]:
+    plain = (bool, int, float, str)
+    return sorted(
+        (name, value)
+        for name, value in vars(module).items()
+        if isinstance(value, plain) and not name.startswith("_") and name not in _OF_NO_MATTER
     )

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from itertools import chain
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
+from finetune.console import Reporter
 from finetune.data.fitting import Pixels
 from finetune.features.segments import Row
-from finetune.features.store import Shelf, first_places
+from finetune.features.store import Shelf, Writer, first_places
+
+Decode = Callable[[list[int]], Iterable[list[Pixels]]]
+
+_SAMPLE = 32
+_MARGIN = 1.2
 
 
 class KeptPictures:
@@ -30,6 +36,9 @@ class KeptPictures:
         """Whether all are there."""
         return all(key in self._rows for key in self._keys)
 
+    def __contains__(self, key: str) -> bool:
+        return key in self._rows
+
     def __call__(self, position: int) -> Pixels | None:
         """A copy of the picture ``[H, W, 3]``; None where it is not kept."""
         row = self._rows.get(self._keys[position])
@@ -39,9 +48,13 @@ class KeptPictures:
         """A worker that starts anew maps them by itself."""
         return type(self), (self._shelf, self._keys)
 
+    def find(self, keys: Sequence[str]) -> None:
+        """Map those of ``keys`` that have been written since."""
+        self._rows |= self._shelf.read(keys)
+
 
 def keep_pictures(
-    shelf: Shelf, keys: Sequence[str], decode: Callable[[list[int]], Iterable[list[Pixels]]]
+    shelf: Shelf, keys: Sequence[str], decode: Decode, reporter: Reporter
 ) -> KeptPictures | None:
     """The pictures of ``keys``, those that lack decoded now; None where the store has no room.
 
@@ -49,23 +62,34 @@ def keep_pictures(
         shelf: Where they are or will be.
         keys: Each picture's, by position.
         decode: Gives the pictures at some positions, in order, some at a time.
+        reporter: Is told how far it is.
     """
     kept = KeptPictures(shelf, keys)
     place = first_places(keys)
-    missing = [key for key in place if kept(place[key]) is None]
-    if not missing:
-        return kept
-    _write(shelf, missing, iter(decode([place[key] for key in missing])))
-    kept = KeptPictures(shelf, keys)
+    missing = [key for key in place if key not in kept]
+    if missing:
+        wanted = _expected(missing, [place[key] for key in missing], decode)
+        with shelf.writing(wanted) as writer:
+            if writer is not None:
+                _write(writer, missing, decode([place[key] for key in missing]), reporter)
+        kept.find(missing)
     return kept if kept.complete else None
 
 
-def _write(shelf: Shelf, keys: list[str], pictures: Any) -> None:
-    first = next(pictures)
-    # Files don't say how large their pictures will be: the first ones stand for all.
-    expected = sum(picture.nbytes for picture in first) / len(first) * len(keys)
-    with shelf.writing(len(keys), int(expected)) as writer:
-        if writer is None:
-            return
-        for key, picture in zip(keys, chain.from_iterable(chain([first], pictures)), strict=True):
-            writer.put(key, picture)
+def _expected(keys: Sequence[str], places: list[int], decode: Decode) -> int:
+    """Bytes that the pictures will take: files don't say, so some from all over stand for all."""
+    some = places[:: max(1, len(places) // _SAMPLE)]
+    sizes = [picture.nbytes for pictures in decode(some) for picture in pictures]
+    return int(_MARGIN * len(keys) * sum(sizes) / len(sizes))
+
+
+def _write(
+    writer: Writer, keys: Sequence[str], batches: Iterable[list[Pixels]], reporter: Reporter
+) -> None:
+    names = iter(keys)
+    with reporter.task("pictures", len(keys), "images") as task:
+        for pictures in batches:
+            writer.put(dict(zip(islice(names, len(pictures)), pictures, strict=True)))
+            if writer.failed:
+                return
+            task.advance(len(pictures))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -43,7 +44,8 @@ class Segment:
 
     def remove(self) -> None:
         """Throw it away, its index first; who has it open goes on reading."""
-        (self.folder / INDEX).unlink(missing_ok=True)
+        with suppress(OSError):
+            (self.folder / INDEX).unlink(missing_ok=True)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def holds(self, keys: Sequence[str]) -> set[str]:
@@ -59,56 +61,73 @@ class Segment:
         try:
             index = _read_index(self.folder / INDEX)
             mapped = np.memmap(self.folder / ROWS, np.uint8, "r")
-            os.utime(self.folder / INDEX)
-            return {
+            found = {
                 key: _row(mapped, start, entry, index["dtype"])
                 for key, start, entry in _entries(index)
                 if key in wanted
             }
-        except (OSError, ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, FileNotFoundError):
             self.remove()
             return {}
+        except OSError:  # this process can't read it now; that says nothing of the segment
+            return {}
+        if found:
+            with suppress(OSError):
+                os.utime(self.folder / INDEX)
+        return found
 
 
-class Writer:
-    """Writes the rows of one segment."""
+class NewSegment:
+    """A segment that is being written; its rows count once it is finished.
 
-    def __init__(self, folder: Path, file: IO[bytes]) -> None:
+    Args:
+        folder: Its folder, which is made.
+
+    Raises:
+        OSError: It can't be made.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True)
         self.folder = folder
-        self.file = file
-        self.keys: list[str] = []
-        self.entries: list[tuple[list[int], int]] = []
-        self.dtype = ""
-        self.failed = False
+        self.started = time.monotonic()
+        # Without a buffer: what a full disk refused would be tried again when the file is closed.
+        self._file = (folder / ROWS).open("xb", buffering=0)
+        self._keys: list[str] = []
+        self._entries: list[tuple[list[int], int]] = []
+        self._dtype = ""
 
-    def put(self, key: str, row: Row) -> None:
-        """Add a row; a disk that is full ends the segment without a word."""
-        if self.failed:
-            return
-        data = np.ascontiguousarray(row).reshape(-1).view(np.uint8)
-        try:
-            self.file.write(data.data)
-        except OSError:
-            self.failed = True
-            return
-        self.dtype = row.dtype.str
-        self.keys.append(key)
-        self.entries.append((list(row.shape), zlib.crc32(data.data)))
+    def put(self, rows: Mapping[str, Row]) -> bool:
+        """Add all of ``rows``, or none where the disk is full; whether they were added."""
+        entries = []
+        for row in rows.values():
+            data = np.ascontiguousarray(row).reshape(-1).view(np.uint8)
+            if not self._write(data.data):
+                return False
+            self._dtype = row.dtype.str
+            entries.append((list(row.shape), zlib.crc32(data.data)))
+        self._keys += rows
+        self._entries += entries
+        return True
 
     def finish(self) -> None:
-        """Make the segment count."""
+        """Make it count, if it has rows and they reach the disk; else remove it."""
         try:
-            self.file.flush()
-            os.fsync(self.file.fileno())
-            _write_index(self.folder / INDEX, self.keys, self.entries, self.dtype)
+            if self._keys:
+                os.fsync(self._file.fileno())
+                _write_index(self.folder / INDEX, self._keys, self._entries, self._dtype)
         except OSError:
-            self.failed = True
-
-    def close(self) -> None:
-        """Let go of the file; what was not finished is removed."""
-        self.file.close()
-        if not (self.folder / INDEX).exists():
+            self._keys.clear()
+        finally:
+            self._file.close()
+        if not self._keys:
             shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _write(self, data: memoryview) -> bool:
+        try:
+            return self._file.write(data) == data.nbytes
+        except OSError:
+            return False
 
 
 def _write_index(

@@ -2,9 +2,10 @@
 
 A shelf holds the outputs of one frozen part for one preprocessing; its name is a digest of all that
 they depend on. In it lie segments, each written once by one run: the rows, one after another, and
-an index that is written last, so that a segment without one counts for nothing. Two runs never
-write to the same file. A row is known by the digest of its image's file, and checked against its
-own checksum when it is read: what was altered or cut short is thrown away, never used.
+an index that is written last, so that a segment without one counts for nothing. A long computation
+leaves a segment a minute. Two runs never write to the same file. A row is known by the digest of
+its image's file, and checked against its own checksum when it is read: what was altered or cut
+short is thrown away, never used.
 
 Values are kept in the number format that they were computed in, so that a row comes back as it was
 computed, to the last bit.
@@ -26,7 +27,7 @@ from typing import Any
 
 import platformdirs
 
-from finetune.features.segments import INDEX, ROWS, Row, Segment, Writer
+from finetune.features.segments import INDEX, ROWS, NewSegment, Row, Segment
 from finetune.files import write_json
 
 PLACE = "FINETUNE_CACHE"
@@ -34,6 +35,9 @@ PLACE = "FINETUNE_CACHE"
 
 _ABANDONED = 3600.0
 """Seconds after which a segment that nobody has finished or written to is nobody's."""
+
+_LONGEST = 60.0
+"""Seconds after which a segment is finished and another begun: what a crash can cost."""
 
 _GIB = 2**30
 _MOST = 10 * _GIB
@@ -65,7 +69,8 @@ class FeatureStore:
         """Bytes that all shelves may take together."""
         if self._budget is not None:
             return self._budget
-        above = next(folder for folder in (self.root, *self.root.parents) if folder.exists())
+        # os.path's, as Path.exists raises where a folder above may not be looked into.
+        above = next(f for f in (self.root, *self.root.parents) if os.path.exists(f))  # noqa: PTH110
         return min(_MOST, (shutil.disk_usage(above).free + self.size()) // 10)
 
     def shelf(self, about: Mapping[str, Any]) -> Shelf:
@@ -84,13 +89,12 @@ class FeatureStore:
         return sum(Segment(path.parent).size() for path in self.root.glob(f"*/*/{ROWS}"))
 
     def make_room(self, wanted: int) -> bool:
-        """Throw away what was longest unused until ``wanted`` bytes fit; whether they do."""
+        """Throw away what was longest unused until ``wanted`` bytes fit; nothing if they can't."""
         self.sweep()
-        budget = self.budget
-        if wanted > budget:
+        budget, total, complete = self.budget, self.size(), self.segments()
+        if total - sum(segment.size() for segment in complete) + wanted > budget:
             return False
-        total = self.size()
-        for segment in self.segments():
+        for segment in complete:
             if total + wanted <= budget:
                 break
             total -= segment.size()
@@ -141,38 +145,72 @@ class Shelf:
         return found
 
     @contextmanager
-    def writing(self, count: int, wanted: int) -> Iterator[Writer | None]:
-        """Write a segment of ``count`` rows; None where ``wanted`` bytes have no room.
+    def writing(self, wanted: int) -> Iterator[Writer | None]:
+        """Write rows of ``wanted`` bytes together; None where they have no room.
 
-        It counts once the block has ended without an error and all its rows were put.
+        Rows that were put count, whatever ends the block.
         """
-        writer = self._begin(wanted) if self.store.make_room(wanted) else None
-        if writer is None:
-            yield None
-            return
+        writer = None
+        if self.store.make_room(wanted) and self._prepared(wanted):
+            writer = Writer(self.folder, wanted)
         try:
             yield writer
-            if len(writer.keys) == count and not writer.failed:
-                writer.finish()
         finally:
-            writer.close()
+            if writer is not None:
+                writer.close()
 
-    def _begin(self, wanted: int) -> Writer | None:
-        folder = self.folder / f"{time.time_ns():x}-{uuid.uuid4().hex[:8]}"
+    def _prepared(self, wanted: int) -> bool:
         try:
             self.store.root.mkdir(parents=True, exist_ok=True, mode=0o700)
             self.store.root.chmod(0o700)
-            folder.mkdir(parents=True)
+            self.folder.mkdir(exist_ok=True)
             write_json(self.folder / _ABOUT, self.about)
-            file = (folder / ROWS).open("xb")
+            return shutil.disk_usage(self.folder).free >= wanted
         except OSError:
-            shutil.rmtree(folder, ignore_errors=True)
-            return None
-        if shutil.disk_usage(folder).free < wanted:
-            file.close()
-            shutil.rmtree(folder, ignore_errors=True)
-            return None
-        return Writer(folder, file)
+            return False
+
+
+class Writer:
+    """Writes rows, in segments each of which counts as soon as it is finished.
+
+    Args:
+        shelf: The shelf's folder.
+        room: Bytes that all rows may take together.
+
+    Attributes:
+        failed: Whether a row could not be written. No more are taken then.
+    """
+
+    def __init__(self, shelf: Path, room: int) -> None:
+        self.failed = False
+        self._shelf = shelf
+        self._room = room
+        self._segment: NewSegment | None = None
+
+    def put(self, rows: Mapping[str, Row]) -> None:
+        """Add rows; where the room or the disk is full, none of them."""
+        self._room -= sum(row.nbytes for row in rows.values())
+        self.failed = self.failed or self._room < 0 or not self._put(rows)
+        # Between batches alone: what is gone on with later is computed in the same batches.
+        if self._segment and time.monotonic() - self._segment.started > _LONGEST:
+            self.close()
+
+    def close(self) -> None:
+        """Finish the segment under way."""
+        if self._segment is not None:
+            self._segment.finish()
+            self._segment = None
+
+    def _put(self, rows: Mapping[str, Row]) -> bool:
+        try:
+            self._segment = self._segment or NewSegment(self._shelf / _new_name())
+        except OSError:
+            return False
+        return self._segment.put(rows)
+
+
+def _new_name() -> str:
+    return f"{time.time_ns():x}-{uuid.uuid4().hex[:8]}"
 
 
 def first_places(keys: Sequence[str]) -> dict[str, int]:

@@ -40,6 +40,25 @@ def full_precision(device: torch.device) -> Iterator[None]:
             torch.set_float32_matmul_precision(products)
 
 
+@contextmanager
+def shortened_products(device: torch.device) -> Iterator[None]:
+    """On a GPU, products of float32 matrices in TF32: ten bits of the fraction instead of 23.
+
+    For training in float32, which doesn't need more. Elsewhere it changes nothing.
+    """
+    if device.type != "cuda":
+        yield
+        return
+    products, convolutions = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    torch.set_float32_matmul_precision("high")
+    torch.backends.cudnn.allow_tf32 = True
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(products)
+        torch.backends.cudnn.allow_tf32 = convolutions
+
+
 def _cpu_has_bfloat16() -> bool:
     cpu = cast("Any", torch.cpu)
     if hasattr(cpu, "get_capabilities"):

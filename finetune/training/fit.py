@@ -13,6 +13,7 @@ from torch import nn
 from finetune.console import Task
 from finetune.evaluation.metrics import epoch_scores
 from finetune.model.device import memory_told
+from finetune.model.precision import shortened_products
 from finetune.recipe.schema import GradientPhase
 from finetune.training.freeze import FreezePlan
 from finetune.training.keeping import Keeper, kept_place, restore
@@ -82,7 +83,11 @@ def fit_phase(
         restore(checkpoint, module, watch)
         keeper = Keeper(checkpoint, setting.recipe.checkpoint, watch, stopping)
         if not _is_over(module, watch):
-            with quiet(), memory_told(less_memory(phase, setting.spec.size)):
+            with (
+                quiet(),
+                shortened_products(setting.device),
+                memory_told(less_memory(phase, setting.spec.size)),
+            ):
                 trainer = trainer_for(setting.device, [Progress(task, title), watch, keeper])
                 trainer.fit(module, passage.loader)
     model.to(setting.device)

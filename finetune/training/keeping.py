@@ -17,9 +17,15 @@ from finetune.training.place import Place
 from finetune.training.stopping import Interrupted, Stopping
 from finetune.training.watching import EpochEnd
 
+_SHARE = 0.02
+"""Of a phase's time, at most, that goes into checkpoints at epochs' ends."""
+
 
 class Keeper(Callback):
     """Writes checkpoints, and stops where that was asked for; comes after `EpochEnd`.
+
+    An epoch's end is kept unless the last checkpoint is so young that writing would take more than
+    `_SHARE` of the time: short epochs of a large network.
 
     Args:
         path: Where the checkpoint lies.
@@ -37,6 +43,7 @@ class Keeper(Callback):
         self.stopping = stopping
         self._time = time.monotonic()
         self._step = 0
+        self._writing = 0.0  # seconds that the last checkpoint took
 
     def on_train_start(self, trainer: Trainer, module: PhaseModule) -> None:
         """Start the clock of the first checkpoint."""
@@ -56,7 +63,8 @@ class Keeper(Callback):
     def on_train_epoch_end(self, trainer: Trainer, module: PhaseModule) -> None:
         """Keep the phase, with the epoch finished."""
         self.stopping.take()
-        self._save(module)
+        if self._writing <= _SHARE * (time.monotonic() - self._time):
+            self._save(module)
 
     def on_exception(self, trainer: Trainer, module: PhaseModule, exception: BaseException) -> None:
         """Keep the phase before it stops."""
@@ -77,9 +85,11 @@ class Keeper(Callback):
             "weights": module.plan.moving(module.model),
             "optimizer": module.stepper.optimizer.state_dict(),
         }
+        started = time.monotonic()
         with replacing(self.path) as temporary:
             torch.save(state, temporary)
         self._time, self._step = time.monotonic(), module.place.step
+        self._writing = self._time - started
 
 
 def kept_place(path: Path) -> Place:

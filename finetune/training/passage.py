@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 from finetune.data.batches import TrainBatches
 from finetune.data.loading import train_loader
 from finetune.data.manifest import Item
+from finetune.errors import DeviceError
 from finetune.features.body import Halves, halves_of
 from finetune.features.cutting import Uncuttable
 from finetune.features.views import stored_loader
@@ -69,11 +70,10 @@ def passage_of(
         if rows is not None:
             order = (phase.batch_size, setting.recipe.seed, position, first_epoch, first_batch)
             batches = TrainBatches(len(fit.train), *order)
-            return Passage(
-                stored_loader(rows, batches), stored_forward(setting, stored.halves), stored.logits
-            )
+            through = _compiled(setting, stored_forward(setting, stored.halves))
+            return Passage(stored_loader(rows, batches), through, stored.logits)
     loader = live_loader(setting, fit.train, plan, phase, position, first_epoch, first_batch)
-    through = live_forward(setting, model, halves)
+    through = _compiled(setting, live_forward(setting, model, halves))
     return Passage(loader, through, lambda items: setting.logits(model, items))
 
 
@@ -151,3 +151,24 @@ def stored_forward(setting: Setting, halves: Halves) -> Forward:
         return logits
 
     return forward
+
+
+def _compiled(setting: Setting, forward: Forward) -> Forward:
+    """``forward`` compiled, if the recipe wants that."""
+    if not setting.recipe.compile:
+        return forward
+    from torch._dynamo.exc import TorchDynamoException  # takes seconds to import
+
+    compiled: Forward = torch.compile(forward)
+
+    def guarded(inputs: torch.Tensor) -> torch.Tensor:
+        try:
+            return compiled(inputs)
+        except TorchDynamoException as error:
+            first = str(error).strip().splitlines()[0][:200]
+            raise DeviceError(
+                f"what trains can't be compiled: {first}",
+                mend="Install a C++ compiler, or leave it as it is: --set compile=false",
+            ) from error
+
+    return guarded

@@ -33,7 +33,7 @@ def pictures_of(setting: Setting, items: Sequence[Item], options: AugmentOptions
         return None
 
     def decode(chosen: list[int]) -> Iterable[list[Pixels]]:
-        loader = picture_loader(
+        return picture_loader(
             setting.manifest,
             [items[position] for position in chosen],
             setting.spec,
@@ -41,12 +41,8 @@ def pictures_of(setting: Setting, items: Sequence[Item], options: AugmentOptions
             setting.workers,
             setting.recipe.data.max_pixels,
         )
-        with setting.reporter.task("pictures", len(chosen), "images") as task:
-            for pictures in loader:
-                yield pictures
-                task.advance(len(pictures))
 
-    kept = keep_pictures(shelf, [item.digest for item in items], decode)
+    kept = keep_pictures(shelf, [item.digest for item in items], decode, setting.reporter)
     if kept is None:
         setting.say_once("The store has no room for the decoded pictures: each epoch decodes them.")
     return kept

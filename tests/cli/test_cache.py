@@ -19,9 +19,9 @@ def test_what_is_kept_is_listed_and_cleared(
     size = {"input": {"size": 96}}
     network = {"name": "ResNet", "first": "layer4", "number_format": "float32"} | size
     for about in (network, {"pictures": "fitted"} | size):
-        with FeatureStore.usual().shelf(about).writing(1, 2**20) as writer:
+        with FeatureStore.usual().shelf(about).writing(2**20) as writer:
             assert writer is not None
-            writer.put("image", np.zeros(2**18, "<f4"))
+            writer.put({"image": np.zeros(2**18, "<f4")})
     shown = CliRunner().invoke(app, ["cache", "list"])
     assert shown.exit_code == 0
     (row,) = [line.split() for line in shown.output.splitlines() if "ResNet" in line]

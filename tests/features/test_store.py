@@ -24,12 +24,11 @@ def rows(count: int, start: int = 0) -> dict[str, np.ndarray]:
 
 
 def fill(shelf: Shelf, wanted: dict[str, np.ndarray]) -> bool:
-    with shelf.writing(len(wanted), sum(row.nbytes for row in wanted.values())) as writer:
+    with shelf.writing(sum(row.nbytes for row in wanted.values())) as writer:
         if writer is None:
             return False
-        for key, row in wanted.items():
-            writer.put(key, row)
-    return True
+        writer.put(wanted)
+    return not writer.failed
 
 
 @pytest.fixture
@@ -73,20 +72,41 @@ def test_segments_add_up(shelf: Shelf) -> None:
     assert set(shelf.read([f"image-{n}" for n in range(9)])) == set(rows(5))
 
 
-def test_what_was_not_finished_counts_for_nothing(shelf: Shelf) -> None:
+def test_what_was_put_before_an_interruption_counts(shelf: Shelf) -> None:
     def interrupted() -> None:
-        with shelf.writing(2, 2 * ROW) as writer:
+        with shelf.writing(3 * ROW) as writer:
             assert writer is not None
-            writer.put("image-0", np.zeros(4, "<f4"))
+            writer.put(rows(2))
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
-    with shelf.writing(2, 2 * ROW) as writer:
+    assert set(shelf.read(list(rows(3)))) == set(rows(2))
+
+
+def test_a_segment_that_was_not_finished_counts_for_nothing(shelf: Shelf) -> None:
+    with shelf.writing(3 * ROW) as writer:
         assert writer is not None
-        writer.put("image-0", np.zeros(4, "<f4"))  # one of two
-    assert shelf.read(["image-0"]) == {}
-    assert list(shelf.folder.glob("*/rows.bin")) == []
+        writer.put(rows(2))
+        assert shelf.read(list(rows(2))) == {}  # as after a SIGKILL
+
+
+def test_a_long_computation_leaves_segments(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("finetune.features.store._LONGEST", 0.0)
+    with shelf.writing(4 * ROW) as writer:
+        assert writer is not None
+        for number in range(4):
+            writer.put(rows(1, start=number))
+            assert set(shelf.read(list(rows(9)))) == set(rows(number + 1))
+
+
+def test_no_more_is_written_than_was_asked_for(store: FeatureStore, shelf: Shelf) -> None:
+    with shelf.writing(2 * ROW) as writer:
+        assert writer is not None
+        writer.put(rows(2))
+        writer.put(rows(1, start=2))
+        assert writer.failed
+    assert store.size() == 2 * ROW
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "index", "names", "gone"])
@@ -134,23 +154,63 @@ def test_what_can_never_fit_is_not_kept(store: FeatureStore) -> None:
     assert set(kept.read(["image-0"])) == {"image-0"}
 
 
-def test_a_full_disk_ends_the_segment_and_nothing_else(
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="there is no /dev/full")
+def test_a_full_disk_ends_the_writing_and_nothing_else(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with shelf.writing(2, 2 * ROW) as writer:
+    plain = Path.open
+
+    def full(path: Path, *rest, **more):
+        if path.name == "rows.bin":
+            return plain(Path("/dev/full"), "wb", buffering=0)
+        return plain(path, *rest, **more)
+
+    monkeypatch.setattr(Path, "open", full)
+    with shelf.writing(4 * ROW) as writer:
         assert writer is not None
-        writer.put("image-0", np.zeros(4, "<f4"))
-        monkeypatch.setattr(writer, "file", Full(writer.file))
-        writer.put("image-1", np.zeros(4, "<f4"))
-    assert shelf.read(["image-0"]) == {}
+        writer.put(rows(2))
+        assert writer.failed
+        writer.put(rows(2))
+    assert shelf.read(list(rows(2))) == {}
+    assert [path for path in shelf.folder.iterdir() if path.is_dir()] == []
 
 
-class Full:
-    def __init__(self, file: object) -> None:
-        self.close = file.close  # type: ignore[attr-defined]
+@pytest.mark.parametrize("what", ["numpy.memmap", "os.utime"])
+def test_what_cannot_be_read_or_touched_now_is_not_thrown_away(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(24, "Too many open files")
 
-    def write(self, _: object) -> None:
-        raise OSError(28, "No space left on device")
+    assert fill(shelf, rows(2))
+    with monkeypatch.context() as patch:
+        patch.setattr(what, fail)
+        assert bool(shelf.read(list(rows(2)))) == (what == "os.utime")
+    assert set(shelf.read(list(rows(2)))) == set(rows(2))
+
+
+def test_a_segment_that_gave_nothing_was_not_used(store: FeatureStore, shelf: Shelf) -> None:
+    assert fill(shelf, rows(2))
+    assert fill(shelf, rows(2, start=2))
+    for index in shelf.folder.glob("*/index.json"):
+        os.utime(index, (1000.0, 1000.0))
+    shelf.read(["image-3"])
+    oldest, newest = store.segments()
+    assert oldest.used() == 1000.0
+    assert newest.used() > 1000.0
+    assert newest.holds(["image-3"]) == {"image-3"}
+
+
+def test_nothing_is_thrown_away_for_what_cannot_fit_beside_another_run(
+    store: FeatureStore,
+) -> None:
+    small = FeatureStore(store.root, 10 * ROW)
+    assert fill(small.shelf({"n": 0}), rows(2))
+    with small.shelf({"n": 1}).writing(6 * ROW) as writer:
+        assert writer is not None
+        writer.put(rows(6))
+        assert not fill(small.shelf({"n": 2}), rows(5))
+    assert set(small.shelf({"n": 0}).read(list(rows(2)))) == set(rows(2))
 
 
 def test_a_place_that_cannot_be_made_keeps_nothing(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from finetune import api
 from finetune.api.planning import setting_of
 from finetune.console import Silent
 from finetune.data import images as data_images
+from finetune.errors import DeviceError
 from finetune.features import body
 from finetune.features.cutting import Uncuttable
 from finetune.features.views import StoredBatch
@@ -253,3 +254,35 @@ def test_a_head_is_solved_on_several_views(data: Path, tmp_path: Path) -> None:
     assert torch.allclose(several["fc.weight"], live["fc.weight"], atol=1e-3)
     assert not torch.allclose(several["fc.weight"], one["fc.weight"], atol=1e-3)
     assert torch.allclose(none["fc.weight"], one["fc.weight"], atol=1e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("train", ["last_1", "all"])
+def test_what_is_compiled_learns_the_same(data: Path, tmp_path: Path, train: str) -> None:
+    def weights(compiled: bool) -> dict[str, torch.Tensor]:
+        run = finetune.train(
+            data,
+            recipe_of(train),
+            overrides=[*BASE, f"compile={str(compiled).lower()}"],
+            weights="none",
+            out=tmp_path / str(compiled),
+            reporter=Silent(),
+        )
+        return load_file(run.path / "model" / "model.safetensors")
+
+    plain, compiled = weights(False), weights(True)
+    for name, value in plain.items():
+        assert torch.allclose(compiled[name].float(), value.float(), atol=2e-3), name
+
+
+def test_a_compiler_that_fails_is_told(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from torch._dynamo.exc import TorchDynamoException
+
+    def broken(_: torch.Tensor) -> torch.Tensor:
+        raise TorchDynamoException("No working C++ compiler found\nand more")
+
+    monkeypatch.setattr(torch, "compile", lambda _: broken)
+    _, _, _, passage = made(data, recipe_of("all"), "compile=true")
+    with pytest.raises(DeviceError, match="No working C.. compiler found") as caught:
+        passage.pass_through(next(iter(passage.loader)).inputs)
+    assert "compile=false" in caught.value.mend
