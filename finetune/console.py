@@ -43,8 +43,13 @@ class Reporter(Protocol):
     def table(self, title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Show a table; columns whose cells are all numbers stand to the right."""
 
-    def task(self, title: str, total: int, unit: str) -> AbstractContextManager[Task]:
-        """Show how far some work of ``total`` units (``"images"``, ...) is."""
+    def task(
+        self, title: str, total: int, unit: str, done: int = 0
+    ) -> AbstractContextManager[Task]:
+        """Show how far some work of ``total`` units (``"images"``, ...) is.
+
+        ``done`` of them were done before, in a time that nobody knows.
+        """
 
 
 class _SilentTask:
@@ -68,7 +73,7 @@ class Silent:
         """Show nothing."""
 
     @contextmanager
-    def task(self, title: str, total: int, unit: str) -> Iterator[Task]:
+    def task(self, title: str, total: int, unit: str, done: int = 0) -> Iterator[Task]:
         """A task that shows nothing."""
         yield _SilentTask()
 
@@ -109,15 +114,16 @@ class Console:
         self.console.print(table)
 
     @contextmanager
-    def task(self, title: str, total: int, unit: str) -> Iterator[Task]:
+    def task(self, title: str, total: int, unit: str, done: int = 0) -> Iterator[Task]:
         """A progress bar with its rate and the time left; a line every 30 s off a terminal."""
         if not self.console.is_terminal:
-            plain = _PlainTask(self, title, total, unit)
+            plain = _PlainTask(self, title, total, unit, done, done)
             yield plain
             plain.end()
             return
         with _progress(self.console, unit) as progress:
-            yield _BarTask(progress, progress.add_task(_safe(title), total=total, scores=""))
+            task = progress.add_task(_safe(title), total=total, completed=done, scores="")
+            yield _BarTask(progress, task)
 
 
 def automatic() -> Reporter:
@@ -136,7 +142,8 @@ class _PlainTask:
     title: str
     total: int
     unit: str
-    done: int = 0
+    begun: int
+    done: int
     scores: dict[str, float] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
     told: float = field(default_factory=time.monotonic)
@@ -147,7 +154,7 @@ class _PlainTask:
         now = time.monotonic()
         if now - self.told >= _PLAIN_SECONDS and self.done < self.total:
             self.told = now
-            left = (self.total - self.done) * (now - self.started) / max(self.done, 1)
+            left = (self.total - self.done) * (now - self.started) / max(self.done - self.begun, 1)
             self._tell(now, f"{duration(left)} left")
 
     def rename(self, title: str) -> None:
@@ -158,7 +165,7 @@ class _PlainTask:
         self._tell(now, f"took {duration(now - self.started)}")
 
     def _tell(self, now: float, time_: str) -> None:
-        speed = rate(self.done / max(now - self.started, 1e-6))
+        speed = rate((self.done - self.begun) / max(now - self.started, 1e-6))
         self.reporter.say(
             f"{self.title}: {self.done:,}/{self.total:,} {self.unit}, {speed} a second, {time_}"
             f"{_scores(self.scores)}"

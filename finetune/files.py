@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -14,6 +15,8 @@ from typing import Any
 
 PART = ".part"
 """How the names of temporary files and folders end; they begin with a dot."""
+
+_NEXT_TO_NOTHING = 2**20
 
 
 @contextmanager
@@ -28,13 +31,31 @@ def replacing(path: Path) -> Iterator[Path]:
     os.close(handle)
     temporary = Path(name)
     try:
-        yield temporary
+        with full_disk_told(path):
+            yield temporary
         reach_disk(temporary)
         as_usual(temporary)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def full_disk_told(path: Path) -> Iterator[None]:
+    """Where a library fails to write for want of space, say that: each has an error of its own.
+
+    Raises:
+        OSError: With ``ENOSPC`` and ``path``, if something failed and the disk is full.
+    """
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:
+        if shutil.disk_usage(path.parent).free > _NEXT_TO_NOTHING:
+            raise
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
 
 
 def sweep(folder: Path) -> None:

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import io
 
+import pytest
 from rich.console import Console as RichConsole
 
-from finetune.console import Console, Silent, automatic
+from finetune.console import Console, Silent, _PlainTask, automatic
 
 
 def console(*, terminal: bool) -> tuple[Console, io.StringIO]:
@@ -56,3 +57,12 @@ def test_silence_is_silent(capsys: object) -> None:
 
 def test_nothing_is_shown_where_nobody_looks() -> None:
     assert isinstance(automatic(), Silent)
+
+
+def test_work_of_another_time_is_no_part_of_the_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    reporter, screen = console(terminal=False)
+    task = _PlainTask(reporter, "tune", 10_000, "images", 9_000, 9_000, started=0.0, told=0.0)
+    monkeypatch.setattr("finetune.console.time.monotonic", lambda: 50.0)
+    task.advance(100)
+    assert screen.getvalue().startswith("tune: 9,100/10,000 images, 2")
+    assert screen.getvalue().endswith(" a second, 8 min left\n")

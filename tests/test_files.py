@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import stat
 from pathlib import Path
 
@@ -44,3 +45,21 @@ def test_what_killed_processes_left_is_swept(tmp_path: Path) -> None:
     sweep(tmp_path)
     kept = {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()}
     assert kept == {"a.json", "notes.part", ".hidden", "inner/b.ckpt"}
+
+
+def test_a_full_disk_is_told_whatever_the_library_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        with replacing(tmp_path / "file") as temporary:
+            temporary.write_text("half", encoding="utf-8")
+            raise RuntimeError("unexpected pos 448 vs 342")
+
+    with pytest.raises(RuntimeError):
+        fail()
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=0))
+    with pytest.raises(OSError, match="No space left") as caught:
+        fail()
+    assert caught.value.filename == str(tmp_path / "file")
+    assert list(tmp_path.iterdir()) == []

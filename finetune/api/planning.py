@@ -12,7 +12,7 @@ import torch
 from finetune.console import Reporter, automatic
 from finetune.data.input_spec import InputSpec
 from finetune.data.loading import eval_loader
-from finetune.data.manifest import Manifest
+from finetune.data.manifest import Manifest, spread
 from finetune.data.reading import check_exists, read_data
 from finetune.features.body import FLOAT32, fastest_format
 from finetune.model.backbone import Loaded, input_spec, load_backbone
@@ -133,7 +133,7 @@ def setting_of(planned: Plan, run: RunDirectory | None, reporter: Reporter) -> S
 
 def _inference_format(planned: Plan, device: torch.device, reporter: Reporter) -> str:
     """What networks that only predict compute in: shorter numbers if that changes little."""
-    train = planned.manifest.part("train")[:_SAMPLE]
+    train = spread(planned.manifest.part("train"), _SAMPLE)
     if planned.recipe.precision == FLOAT32 or len(train) < 2:
         return FLOAT32
     files = [planned.manifest.file(item) for item in train]
@@ -181,4 +181,6 @@ def _phase_with_views(phase: Phase, images: int) -> Phase:
 
 
 def _with_views(options: AugmentOptions, images: int) -> AugmentOptions:
+    if view_count(options, images) == 1:  # so that it stays right with another policy
+        return options
     return options.model_copy(update={"views": view_count(options, images)})

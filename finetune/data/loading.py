@@ -171,13 +171,14 @@ def eval_loader(
     batch_size: int,
     workers: int,
     max_pixels: int,
+    kept: Kept | None = None,
 ) -> DataLoader[Any]:
-    """Batches of fitted images in the order given.
+    """Batches of fitted images in the order given; those that are ``kept`` are not decoded.
 
     Raises:
         DataError: When a file can't be read; raised in this process.
     """
-    images = _files(files, spec, max_pixels)
+    images = _files(files, spec, max_pixels, kept)
     return StrictLoader(images, **loader_options(EvalBatches(len(files), batch_size), workers))
 
 
@@ -216,6 +217,8 @@ def worker_count(option: Literal["auto"] | int) -> int:
     return max(0, min(_MOST_WORKERS, usable_cores() - 2))
 
 
-def _files(files: Sequence[Path], spec: InputSpec, max_pixels: int) -> ImageFiles:
+def _files(
+    files: Sequence[Path], spec: InputSpec, max_pixels: int, kept: Kept | None = None
+) -> ImageFiles:
     unknown = np.full(len(files), _NO_LABEL, np.int64)
-    return ImageFiles(files, unknown, EvalView(spec), spec.size, max_pixels)
+    return ImageFiles(files, unknown, EvalView(spec), spec.size, max_pixels, kept)

@@ -66,6 +66,11 @@ _COLUMNS = tuple(field.name for field in fields(Item))
 _VALUES = attrgetter(*_COLUMNS)
 
 
+def spread(items: Sequence[Item], count: int) -> list[Item]:
+    """At most ``count`` of the items, from all over: neighbours are of one class."""
+    return list(items[:: max(1, len(items) // max(1, count))])[:count]
+
+
 @dataclass(frozen=True)
 class Manifest:
     """All files of DATA with their classes and parts.

@@ -20,7 +20,7 @@ from torch import nn
 
 from finetune.data.input_spec import InputSpec
 from finetune.errors import RunError, WeightsError
-from finetune.files import PART, as_usual, reach_disk, write_json
+from finetune.files import PART, as_usual, full_disk_told, reach_disk, write_json
 from finetune.model.building import Blueprint
 from finetune.model.metadata import read_description
 from finetune.run import RunDirectory
@@ -62,7 +62,9 @@ def save_bundle(folder: Path, classifier: Classifier) -> None:
             name: value.detach().cpu().contiguous()
             for name, value in classifier.model.state_dict().items()
         }
-        save_file(tensors, temporary / "model.safetensors", metadata={"format": "pt"})
+        with full_disk_told(folder):
+            save_file(tensors, temporary / "model.safetensors", metadata={"format": "pt"})
+        as_usual(temporary / "model.safetensors")  # it makes its files for their owner alone
         write_json(temporary / "config.json", classifier.config)
         write_json(temporary / "preprocessing.json", _preprocessing(classifier))
         reach_disk(temporary / "model.safetensors")

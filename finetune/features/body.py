@@ -101,20 +101,35 @@ def halves_of(
     return Halves(Body(network, spec, device, number_format), parts.suffix, first)
 
 
-def tail_of(model: nn.Module, halves: Halves) -> nn.Module:
-    """A fast copy of what is between the cut and the classifier: from what crosses to features.
+@dataclass(frozen=True)
+class Tail:
+    """What is between a cut and the classifier: from what crosses to features.
 
-    Args:
-        model: The network that ``halves`` are of; its weights may have been trained since.
-        halves: Where the cut lies.
+    Attributes:
+        model: The network; its weights may change.
+        part: Its own modules between the two.
+        example: Something that crosses, in float32.
+        number_format: What fast copies compute in.
     """
-    if halves.first == HEAD:
-        return nn.Identity()
-    body = halves.body
-    with torch.inference_mode():
-        crossing = body.network(_pixels(body.spec, body.device).to(_dtype(body.number_format)))
-    part = between(model, halves.first)
-    return _fast(model, part, crossing.float(), body.number_format)
+
+    model: nn.Module
+    part: nn.Module
+    example: torch.Tensor
+    number_format: str
+
+    @classmethod
+    def of(cls, model: nn.Module, halves: Halves) -> Tail:
+        """The tail behind the cut of ``halves``, which are of ``model``."""
+        body = halves.body
+        with torch.inference_mode():
+            pixels = _pixels(body.spec, body.device).to(_dtype(body.number_format))
+            crossing = body.network(pixels).float()
+        part = nn.Identity() if halves.first == HEAD else between(model, halves.first)
+        return cls(model, part, crossing, body.number_format)
+
+    def fast(self) -> nn.Module:
+        """A fast copy with the weights of now."""
+        return _fast(self.model, self.part, self.example, self.number_format)
 
 
 def _fast(

@@ -13,6 +13,7 @@ from torch import nn
 from finetune.console import Task
 from finetune.data.input_spec import InputSpec
 from finetune.features.body import FLOAT32, body_of
+from finetune.model.device import free_memory, is_out_of_memory, not_enough_memory
 from finetune.model.head import classifier
 from finetune.model.precision import full_precision
 
@@ -77,12 +78,49 @@ def passed(
         loader: Batches of images.
         device: Where the network is.
         task: Told of each batch that is done.
+
+    Raises:
+        DeviceError: Not even one image fits the memory; a batch that doesn't is passed in parts.
     """
-    network = None
+    network, most = None, 0
     for batch in loader:
         # Around the network alone: what iterates may compute in between.
         with torch.inference_mode(), full_precision(device):
             network = network or make()
-            rows = network(batch.images).cpu()
+            most = most or len(batch.images)
+            rows, most = _in_parts(network, batch.images, most, device)
         yield rows, batch.indices.cpu()
         task.advance(len(batch.indices))
+
+
+def _in_parts(
+    network: Callable[[torch.Tensor], torch.Tensor],
+    images: torch.Tensor,
+    most: int,
+    device: torch.device,
+) -> tuple[torch.Tensor, int]:
+    """The rows of ``images``, ``most`` passed at once or as many as fit, and how many those are.
+
+    Raises:
+        DeviceError: Not even one image fits the memory.
+    """
+    outcome = _attempt(network, images, most)
+    while isinstance(outcome, str):
+        if most == 1:
+            raise not_enough_memory(outcome, "Close other programs, or choose a smaller network.")
+        most = -(-min(most, len(images)) // 2)
+        free_memory(device)
+        outcome = _attempt(network, images, most)
+    return outcome, most
+
+
+def _attempt(
+    network: Callable[[torch.Tensor], torch.Tensor], images: torch.Tensor, most: int
+) -> torch.Tensor | str:
+    """The rows, or what the allocator said; its words alone, as the error holds the memory."""
+    try:
+        return torch.cat([network(part).cpu() for part in torch.split(images, most)])
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        return str(error) or type(error).__name__

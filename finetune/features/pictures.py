@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,11 @@ import numpy as np
 from finetune.console import Reporter
 from finetune.data.fitting import Pixels
 from finetune.features.segments import Row
-from finetune.features.store import Shelf, Writer, first_places
+from finetune.features.store import Shelf, first_places
 
 Decode = Callable[[list[int]], Iterable[list[Pixels]]]
 
-_SAMPLE = 32
+_SAMPLE = 16
 _MARGIN = 1.2
 
 
@@ -68,28 +68,32 @@ def keep_pictures(
     place = first_places(keys)
     missing = [key for key in place if key not in kept]
     if missing:
-        wanted = _expected(missing, [place[key] for key in missing], decode)
-        with shelf.writing(wanted) as writer:
-            if writer is not None:
-                _write(writer, missing, decode([place[key] for key in missing]), reporter)
+        _write(shelf, missing, lambda wanted: decode([place[key] for key in wanted]), reporter)
         kept.find(missing)
     return kept if kept.complete else None
 
 
-def _expected(keys: Sequence[str], places: list[int], decode: Decode) -> int:
-    """Bytes that the pictures will take: files don't say, so some from all over stand for all."""
-    some = places[:: max(1, len(places) // _SAMPLE)]
-    sizes = [picture.nbytes for pictures in decode(some) for picture in pictures]
-    return int(_MARGIN * len(keys) * sum(sizes) / len(sizes))
-
-
 def _write(
-    writer: Writer, keys: Sequence[str], batches: Iterable[list[Pixels]], reporter: Reporter
+    shelf: Shelf,
+    keys: Sequence[str],
+    decode: Callable[[Sequence[str]], Iterable[list[Pixels]]],
+    reporter: Reporter,
 ) -> None:
-    names = iter(keys)
-    with reporter.task("pictures", len(keys), "images") as task:
-        for pictures in batches:
-            writer.put(dict(zip(islice(names, len(pictures)), pictures, strict=True)))
+    # Files don't say how large their pictures will be: some from all over stand for all.
+    some = keys[:: -(-len(keys) // _SAMPLE)]
+    first = dict(zip(some, chain.from_iterable(decode(some)), strict=True))
+    mean = sum(picture.nbytes for picture in first.values()) / len(first)
+    rest = [key for key in keys if key not in first]
+    with (
+        shelf.writing(int(_MARGIN * mean * len(keys))) as writer,
+        reporter.task("pictures", len(keys), "images", len(first)) as task,
+    ):
+        if writer is None:
+            return
+        writer.put(first)
+        names = iter(rest)
+        for pictures in decode(rest) if rest else ():
             if writer.failed:
                 return
+            writer.put(dict(zip(islice(names, len(pictures)), pictures, strict=True)))
             task.advance(len(pictures))

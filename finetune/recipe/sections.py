@@ -139,7 +139,7 @@ class AugmentOptions(Section):
 
 
 class CheckpointOptions(Section):
-    """How often the phase under way is kept, beside each epoch's end; no result hangs on it."""
+    """How often the phase under way is kept, beside epochs' ends; no result hangs on it."""
 
     minutes: Annotated[float, Field(gt=0.0)] = Field(
         5.0,

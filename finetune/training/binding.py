@@ -9,7 +9,7 @@ from torch import nn
 
 from finetune.data.transforms import check_augment
 from finetune.errors import DeviceError, RecipeError
-from finetune.recipe.schema import GradientPhase, Recipe
+from finetune.recipe.schema import GradientPhase, Recipe, SolverPhase
 from finetune.training.freeze import FreezePlan
 from finetune.training.optimisers import check_optimizer
 
@@ -21,7 +21,13 @@ def check_names(recipe: Recipe) -> None:
         RecipeError: Some don't; all are told.
     """
     faults = check_augment(recipe.augment, "augment")
+    plain = recipe.augment.policy == "none" and not recipe.augment.transforms
     for phase in recipe.phases:
+        if isinstance(phase, SolverPhase) and phase.views > 1 and plain:
+            faults.append(
+                f"phases.{phase.name}.views: {phase.views} views would all be the same, as "
+                "augment.policy is none; choose another, as light"
+            )
         if isinstance(phase, GradientPhase):
             faults += check_optimizer(phase.optimizer, f"phases.{phase.name}.optimizer")
             if phase.augment is not None:

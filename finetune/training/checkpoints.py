@@ -56,6 +56,10 @@ class PhaseStore:
         write_json(self._record, dict(record))
         self.running.unlink(missing_ok=True)
 
+    def forget_weights(self) -> None:
+        """Remove the weights, once nobody will ask for them; the rest stays."""
+        (self.folder / "weights.safetensors").unlink(missing_ok=True)
+
     def record(self) -> dict[str, Any]:
         """What `finish` was given as ``record``."""
         record: dict[str, Any] = json.loads(self._record.read_text(encoding="utf-8"))

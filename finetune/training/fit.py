@@ -27,7 +27,7 @@ from finetune.training.setting import Fit, Setting
 from finetune.training.stepping import stepper_for
 from finetune.training.stopping import listening
 from finetune.training.trainer import quiet, trainer_for
-from finetune.training.watching import EpochEnd, Progress, Validate
+from finetune.training.watching import EpochEnd, Progress
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,8 @@ def fit_phase(
     module = _module(setting, fit, model, plan, phase, position, place, passage)
     title = phase.name if fit.name == "main" else f"{fit.name} {phase.name}"
     with _bar(setting, fit, phase, place, title) as task, listening() as stopping:
-        validate = _validation(setting, fit, passage, phase)
+        validation = _Validation(setting, fit, passage, phase)
+        validate = validation if fit.monitor else None
         watch = EpochEnd(fit.name, validate, phase.early_stopping, setting.log, task, stopping)
         restore(checkpoint, module, watch)
         keeper = Keeper(checkpoint, setting.recipe.checkpoint, watch, stopping)
@@ -97,7 +98,7 @@ def fit_phase(
         epochs=place.epoch,
         best_epoch=watch.best_epoch if watch.best_weights else None,
         reason=_reason(phase, watch, place.epoch),
-        judged=passage.logits(fit.judged),
+        judged=validation.judged(restored=bool(watch.best_weights)),
     )
 
 
@@ -127,18 +128,24 @@ def _is_over(module: PhaseModule, watch: EpochEnd) -> bool:
     return done and module.place.batch == 0
 
 
-def _validation(
-    setting: Setting, fit: Fit, passage: Passage, phase: GradientPhase
-) -> Validate | None:
-    """Gives log loss, accuracy and balanced accuracy, before calibration."""
-    labels = setting.labels(fit.monitor)
+class _Validation:
+    """Gives log loss, accuracy and balanced accuracy, before calibration, and keeps the logits."""
 
-    def validate() -> dict[str, float]:
-        logits = passage.logits(fit.monitor)
-        check_finite(logits, phase)
-        return {f"val_{k}": v for k, v in epoch_scores(logits, labels).items()}
+    def __init__(self, setting: Setting, fit: Fit, passage: Passage, phase: GradientPhase) -> None:
+        self._labels = setting.labels(fit.monitor)
+        self._fit, self._passage, self._phase = fit, passage, phase
+        self._last: np.ndarray | None = None
 
-    return validate if fit.monitor else None
+    def __call__(self) -> dict[str, float]:
+        self._last = self._passage.logits(self._fit.monitor)
+        check_finite(self._last, self._phase)
+        return {f"val_{k}": v for k, v in epoch_scores(self._last, self._labels).items()}
+
+    def judged(self, *, restored: bool) -> np.ndarray:
+        """Logits of what the fit is judged on; the last epoch's, if they are of these weights."""
+        if self._last is not None and not restored and self._fit.judged is self._fit.monitor:
+            return self._last
+        return self._passage.logits(self._fit.judged)
 
 
 @contextmanager
@@ -146,8 +153,8 @@ def _bar(
     setting: Setting, fit: Fit, phase: GradientPhase, place: Place, title: str
 ) -> Iterator[Task]:
     images = len(fit.train)
-    with setting.reporter.task(title, images_seen(phase, images), "images") as task:
-        task.advance(images * place.epoch + place.images)
+    done = images * place.epoch + place.images
+    with setting.reporter.task(title, images_seen(phase, images), "images", done) as task:
         yield task
 
 

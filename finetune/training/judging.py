@@ -82,13 +82,13 @@ def judge_out_of_fold(setting: Setting, train: Sequence[Item], monitor: Sequence
         f"Choosing between phases on {plural(len(held), 'training image')} out-of-fold "
         f"({plural(len(folds), 'fold')}): the validation part has fewer than {ENOUGH}."
     )
-    fits = [
-        run_fit(
-            setting,
-            Fit(f"fold-{number}", [train[i] for i in learn], [train[i] for i in judge], monitor),
-        )
-        for number, (learn, judge) in enumerate(folds, 1)
-    ]
+    fits = []
+    for number, (learn, judge) in enumerate(folds, 1):
+        held_out = [train[i] for i in judge]
+        fit = Fit(f"fold-{number}", [train[i] for i in learn], held_out, monitor)
+        fits.append(run_fit(setting, fit))
+        for result in fits[-1]:
+            result.store.forget_weights()  # what is asked for from here on are its answers
     logits = [
         np.concatenate([fit[position].judged for fit in fits])
         for position in range(len(recipe.phases))

@@ -28,7 +28,8 @@ class LogRow:
         val_log_loss: Log loss on the validation part, before calibration.
         val_accuracy: Accuracy on the validation part.
         val_balanced_accuracy: Mean recall over the classes of the validation part.
-        seconds: Wall time of the epoch with its validation.
+        seconds: Wall time of the epoch with its validation; of a phase's first one, with what had
+            to be stored before it.
     """
 
     fit: str

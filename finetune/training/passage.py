@@ -19,7 +19,7 @@ from finetune.features.body import Halves, halves_of
 from finetune.features.cutting import Uncuttable
 from finetune.features.views import stored_loader
 from finetune.model.normalise import normalise
-from finetune.recipe.schema import GradientPhase
+from finetune.recipe.schema import AugmentOptions, GradientPhase
 from finetune.training.freeze import FreezePlan
 from finetune.training.length import epochs_begun, view_count
 from finetune.training.pictures import pictures_of
@@ -74,7 +74,7 @@ def passage_of(
             return Passage(stored_loader(rows, batches), through, stored.logits)
     loader = live_loader(setting, fit.train, plan, phase, position, first_epoch, first_batch)
     through = _compiled(setting, live_forward(setting, model, halves))
-    return Passage(loader, through, lambda items: setting.logits(model, items))
+    return Passage(loader, through, _live_logits(setting, model, phase, fit))
 
 
 def halves_where_training_begins(
@@ -137,7 +137,8 @@ def live_forward(setting: Setting, model: nn.Module, halves: Halves | None) -> F
         assert halves is not None
         with torch.no_grad(), torch.autocast(setting.device.type, enabled=False):
             crossing = halves.body(images)
-        logits: torch.Tensor = halves.suffix(crossing)
+        # A network that is passed whole keeps what runs past its blocks in float32 too.
+        logits: torch.Tensor = halves.suffix(crossing.float())
         return logits
 
     return in_two if halves else whole
@@ -147,10 +148,24 @@ def stored_forward(setting: Setting, halves: Halves) -> Forward:
     """What trains, alone."""
 
     def forward(crossing: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = halves.suffix(crossing.to(setting.device))
+        logits: torch.Tensor = halves.suffix(crossing.to(setting.device).float())
         return logits
 
     return forward
+
+
+def _live_logits(
+    setting: Setting, model: nn.Module, phase: GradientPhase, fit: Fit
+) -> Callable[[Sequence[Item]], np.ndarray]:
+    """All of the network's; pictures that each epoch's end scores are kept as they are fitted."""
+    again = fit.monitor and epochs_begun(phase, len(fit.train)) > 1
+    fitted = AugmentOptions.model_validate({"policy": "none"})
+    kept = pictures_of(setting, fit.monitor, fitted) if again else None
+
+    def logits(items: Sequence[Item]) -> np.ndarray:
+        return setting.logits(model, items, kept=kept if items is fit.monitor else None)
+
+    return logits
 
 
 def _compiled(setting: Setting, forward: Forward) -> Forward:

@@ -15,7 +15,7 @@ from torch import nn
 from finetune.data.manifest import Item
 from finetune.model.fingerprint import digest
 from finetune.model.head import set_head
-from finetune.recipe.schema import GradientPhase, SolverPhase
+from finetune.recipe.schema import GradientPhase, Phase, SolverPhase
 from finetune.training.checkpoints import PhaseStore, phase_store
 from finetune.training.freeze import FreezePlan, freeze_table, prove_frozen
 from finetune.training.optimisers import stage_rates
@@ -57,18 +57,35 @@ def run_fit(setting: Setting, fit: Fit, phases: int | None = None) -> list[Phase
         fit: What is learnt from and judged.
         phases: How many of the phases to run; all by default.
     """
-    model = copy.deepcopy(setting.pristine).to(setting.device)
-    results = []
-    for position, phase in enumerate(setting.recipe.phases[:phases]):
-        store = phase_store(setting.checkpoints, fit.name, position, phase.name)
-        if store.finished:
-            model.load_state_dict(store.state())
-        elif isinstance(phase, SolverPhase):
-            _solve(setting, fit, model, phase, store, pristine=body_is_pristine(setting, position))
-        else:
-            _descend(setting, fit, model, phase, position, store)
-        results.append(_result(phase.name, store))
-    return results
+    planned = setting.recipe.phases[:phases]
+    stores = [_store(setting, fit.name, position) for position in range(len(planned))]
+    begin = next((n for n, store in enumerate(stores) if not store.finished), len(stores))
+    if begin < len(stores):
+        model = copy.deepcopy(setting.pristine).to(setting.device)
+        if begin:
+            model.load_state_dict(stores[begin - 1].state())
+        for position, phase in enumerate(planned[begin:], begin):
+            _run(setting, fit, model, phase, position, stores[position])
+    return [_result(phase.name, store) for phase, store in zip(planned, stores, strict=True)]
+
+
+def main_has_begun(setting: Setting) -> bool:
+    """Whether the first phase of the main fit, which comes after those on folds, is finished."""
+    return _store(setting, "main", 0).finished
+
+
+def _store(setting: Setting, fit: str, position: int) -> PhaseStore:
+    name = setting.recipe.phases[position].name
+    return phase_store(setting.checkpoints, fit, position, name)
+
+
+def _run(
+    setting: Setting, fit: Fit, model: nn.Module, phase: Phase, position: int, store: PhaseStore
+) -> None:
+    if isinstance(phase, SolverPhase):
+        _solve(setting, fit, model, phase, store, pristine=body_is_pristine(setting, position))
+    else:
+        _descend(setting, fit, model, phase, position, store)
 
 
 def body_is_pristine(setting: Setting, position: int) -> bool:

@@ -14,6 +14,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from finetune.console import Reporter, Silent, Task
+from finetune.data.images import Kept
 from finetune.data.input_spec import InputSpec
 from finetune.data.loading import eval_loader, worker_count
 from finetune.data.manifest import Item, Manifest
@@ -102,11 +103,16 @@ class Setting:
         """Class indices, int64 ``[N]``."""
         return self.manifest.labels(items)
 
-    def logits(self, model: nn.Module, items: Sequence[Item], title: str = "") -> np.ndarray:
-        """``model``'s logits for images as prediction sees them, float32 ``[N, C]``."""
+    def logits(
+        self, model: nn.Module, items: Sequence[Item], title: str = "", kept: Kept | None = None
+    ) -> np.ndarray:
+        """``model``'s logits for images as prediction sees them, float32 ``[N, C]``.
+
+        Fitted pictures that are ``kept`` are not decoded.
+        """
         if not items:
             return np.empty((0, len(self.manifest.classes)), dtype=np.float32)
-        return self._forward(predict_logits, model, items, title)
+        return self._forward(predict_logits, model, items, title, kept)
 
     def live_features(self, model: nn.Module, items: Sequence[Item], title: str = "") -> np.ndarray:
         """Inputs of ``model``'s classifier, float32 ``[N, D]``."""
@@ -141,7 +147,7 @@ class Setting:
         budget = None if store.gib == "auto" else int(store.gib * 2**30)
         return FeatureStore.usual(budget).shelf(described) if store.use else None
 
-    def eval_batches(self, items: Sequence[Item]) -> DataLoader[Any]:
+    def eval_batches(self, items: Sequence[Item], kept: Kept | None = None) -> DataLoader[Any]:
         """Images as prediction sees them, in their order."""
         return eval_loader(
             [self.manifest.file(item) for item in items],
@@ -149,6 +155,7 @@ class Setting:
             EVAL_BATCH,
             self.workers,
             self.recipe.data.max_pixels,
+            kept,
         )
 
     def passed(
@@ -167,9 +174,14 @@ class Setting:
         return self.passed(body, loader, "features", len(chosen))
 
     def _forward(
-        self, forward: Forward, model: nn.Module, items: Sequence[Item], title: str
+        self,
+        forward: Forward,
+        model: nn.Module,
+        items: Sequence[Item],
+        title: str,
+        kept: Kept | None = None,
     ) -> np.ndarray:
-        loader = self.eval_batches(items)
+        loader = self.eval_batches(items, kept)
         reporter = self.reporter if title else Silent()
         with reporter.task(title, len(items), "images") as task:
             return forward(model, loader, self.spec, self.device, task, self.inference)

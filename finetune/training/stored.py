@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +16,7 @@ from finetune.data.loading import view_loader
 from finetune.data.manifest import Item
 from finetune.data.randomness import sample_key
 from finetune.evaluation.prediction import answers
-from finetune.features.body import Halves, halves_of, tail_of
+from finetune.features.body import Halves, Tail, halves_of
 from finetune.features.form import Form
 from finetune.features.frozen import FrozenOutputs
 from finetune.features.segments import Row
@@ -96,6 +97,11 @@ class StoredPart:
         rows = self.outputs.always([name for _, name in shown], compute).float().numpy()
         return np.stack([rows[view::count] for view in range(count)])
 
+    def missing_augmented(self, items: Sequence[Item], count: int) -> int:
+        """How many of those views would have to be passed."""
+        shown = self._named(items, self.setting.recipe.augment, count)
+        return self.outputs.missing([name for _, name in shown])
+
     def logits(self, items: Sequence[Item]) -> np.ndarray:
         """The network's logits for images as prediction sees them, float32 ``[N, C]``."""
         if not items:
@@ -109,10 +115,14 @@ class StoredPart:
         self._scored.update(rows)
         return answers(self.model, self._features([self._scored[item.digest] for item in items]))
 
+    @cached_property
+    def _tail(self) -> Tail:
+        return Tail.of(self.model, self.halves)
+
     def _features(self, rows: Sequence[np.ndarray]) -> np.ndarray:
         device = self.setting.device
         with torch.inference_mode(), full_precision(device):
-            tail = tail_of(self.model, self.halves)
+            tail = self._tail.fast()
             parts = [
                 tail(self.outputs.form.values(rows[start : start + EVAL_BATCH]).to(device))
                 .float()

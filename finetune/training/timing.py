@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from finetune.console import Silent
-from finetune.data.manifest import Item
+from finetune.data.manifest import Item, spread
 from finetune.features.body import Halves, body_of
 from finetune.features.views import StoredBatch
 from finetune.recipe.schema import Phase, SolverPhase
@@ -56,7 +56,7 @@ class Cost:
 def seconds_per_passed_image(setting: Setting, items: Sequence[Item]) -> float:
     """Reading, fitting and passing an image without gradients."""
     body = body_of(setting.pristine, setting.spec, setting.device, setting.inference)
-    loader = setting.eval_batches(items[: 2 * EVAL_BATCH])
+    loader = setting.eval_batches(spread(items, 2 * EVAL_BATCH))
 
     @torch.inference_mode()
     def step(batch: Any) -> None:
@@ -68,24 +68,31 @@ def seconds_per_passed_image(setting: Setting, items: Sequence[Item]) -> float:
 def phase_cost(setting: Setting, phase: Phase, items: Sequence[Item], passing: float) -> Cost:
     """What ``phase`` costs where passing an image takes ``passing`` seconds."""
     if isinstance(phase, SolverPhase):
-        return Cost(0.0, passing, (phase.views - 1) * len(items) * passing)
+        return Cost(0.0, passing, _views_missing(setting, phase, items) * passing)
     model: nn.Module = copy.deepcopy(setting.pristine).to(setting.device)
     plan = FreezePlan.of(model, phase.train, phase.batch_norm)
     plan.apply(model)
     halves = halves_where_training_begins(setting, model, plan)
-    some = items[: phase.batch_size * (1 + _TIMED)]
+    some = spread(items, phase.batch_size * (1 + _TIMED))
     loader: Iterable[Any] = live_loader(setting, some, plan, phase, 0, keep=False)
     part = StoredPart.of(setting, model, halves) if halves else None
     stored = part is not None and part.has_room(items, phase)
     forward = live_forward(setting, model, halves)
     if halves is not None and stored:
         loader, forward = list(_crossed(halves, loader)), stored_forward(setting, halves)
-    with _unmoved_randomness():
+    with _unmoved_randomness(setting.device):
         stepper = stepper_for(setting, model, plan, phase, forward, lambda _: 1.0, Silent().say)
         seconds = _seconds_per_image(loader, _training_step(stepper), setting.device)
     if part is None or not stored:
         return Cost(seconds, passing)
     return Cost(seconds, seconds * _FORWARD, part.missing(items, phase) * passing)
+
+
+def _views_missing(setting: Setting, phase: SolverPhase, items: Sequence[Item]) -> int:
+    if phase.views == 1:
+        return 0
+    part = StoredPart.before_the_head(setting, setting.pristine)
+    return part.missing_augmented(items, phase.views - 1)
 
 
 def _crossed(halves: Halves, loader: Iterable[Any]) -> Iterator[StoredBatch]:
@@ -119,6 +126,6 @@ def _seconds_per_image(batches: Iterable[Any], step: Step, device: torch.device)
 
 
 @contextmanager
-def _unmoved_randomness() -> Iterator[None]:
-    with torch.random.fork_rng():
+def _unmoved_randomness(device: torch.device) -> Iterator[None]:
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
         yield

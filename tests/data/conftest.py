@@ -29,7 +29,7 @@ class Recorder:
         raise AssertionError("reading data shows no table")
 
     @contextmanager
-    def task(self, title: str, total: int, unit: str) -> Iterator[Recorder]:
+    def task(self, title: str, total: int, unit: str, done: int = 0) -> Iterator[Recorder]:
         yield self
         assert self.advanced == total
 

@@ -82,3 +82,11 @@ def test_an_unfinished_run_says_so(tmp_path: Path) -> None:
         load_bundle(tmp_path)
     with pytest.raises(RunError, match="does not exist"):
         load_bundle(tmp_path / "gone")
+
+
+def test_a_colleague_can_read_a_bundle(bundle: tuple[Path, Classifier]) -> None:
+    folder, _ = bundle
+    plain = folder.parent / "plain"
+    plain.touch()
+    for path in folder.iterdir():
+        assert path.stat().st_mode == plain.stat().st_mode, path.name

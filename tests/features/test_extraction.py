@@ -10,7 +10,9 @@ from torch import nn
 
 from finetune.console import Silent
 from finetune.data.input_spec import InputSpec
-from finetune.features.extraction import features
+from finetune.errors import DeviceError
+from finetune.features.body import body_of
+from finetune.features.extraction import features, passed
 from finetune.model.normalise import normalise
 
 CPU = torch.device("cpu")
@@ -67,3 +69,31 @@ def test_the_network_is_left_as_it_was(model: nn.Module, batch: Images) -> None:
 
 def test_no_images_give_no_rows(model: nn.Module) -> None:
     assert extract(model, []).shape == (0, model.num_features)
+
+
+@pytest.mark.parametrize("room", [1, 4])
+def test_what_does_not_fit_the_memory_is_passed_in_parts(
+    model: nn.Module, batch: Images, room: int
+) -> None:
+    whole = extract(model, [batch])
+    sizes: list[int] = []
+
+    def cramped(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        sizes.append(len(inputs[0]))
+        if len(inputs[0]) > room:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    network = body_of(model, SPEC, CPU)
+    network.network.register_forward_pre_hook(cramped)
+    with Silent().task("features", 6, "images") as task:
+        parts = [rows for rows, _ in passed(lambda: network, [batch, batch], CPU, task)]
+    assert all(np.allclose(part.numpy(), whole, atol=1e-5) for part in parts)
+    assert sizes.count(6) == 1  # what has not fitted once is not tried again
+
+
+def test_where_not_one_image_fits_the_user_is_told(batch: Images) -> None:
+    def full(_: torch.Tensor) -> torch.Tensor:
+        raise MemoryError
+
+    with Silent().task("", 6, "images") as task, pytest.raises(DeviceError, match="memory"):
+        list(passed(lambda: full, [batch], CPU, task))

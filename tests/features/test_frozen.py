@@ -61,7 +61,7 @@ def test_without_room_it_is_computed_each_time(tmp_path: Path) -> None:
     for shelf in (None, FeatureStore(tmp_path, 1).shelf({})):
         outputs = FrozenOutputs(shelf, Form((2,), FLOAT32))
         assert not outputs.fits(1)
-        assert outputs.stored(["a"], lambda _: iter(())) is None if shelf is None else True
+        assert outputs.stored(["a"], Network(["a"])) is None
         for _ in range(2):
             assert outputs.always(["a"], network).tolist() == [[10, 0.5]]
     assert network.passed == ["a"] * 4
@@ -112,6 +112,29 @@ def test_bfloat16_is_taken_where_it_changes_little() -> None:
         classifier_input = model.layer4[-1]
         classifier_input.register_forward_hook(lambda _m, _i, out: out * 1e-3 + 1.0)
     assert fastest_format(model, SPEC, images) == FLOAT32
+
+
+def test_features_hang_on_plain_settings_too() -> None:
+    model = timm.create_model("test_vit", num_classes=3)
+    spec = InputSpec(size=160)
+    before = about(model, HEAD, spec, CPU, FLOAT32)
+    pooling, model.global_pool = model.global_pool, "max"  # the same tensors and modules
+    assert about(model, HEAD, spec, CPU, FLOAT32) != before
+    model.global_pool = pooling
+    model.blocks[0].attn.num_heads *= 2
+    assert about(model, HEAD, spec, CPU, FLOAT32) != before
+    model.blocks[0].attn.num_heads //= 2
+    assert about(model, HEAD, spec, CPU, FLOAT32) == before
+
+
+def test_features_are_shared_by_data_sets_of_other_classes() -> None:
+    described = []
+    for classes in (3, 5):
+        torch.manual_seed(0)
+        model = timm.create_model("test_vit", num_classes=1000)
+        model.reset_classifier(classes)
+        described.append(about(model, HEAD, InputSpec(size=160), CPU, FLOAT32))
+    assert described[0] == described[1]
 
 
 def test_outputs_hang_on_what_is_before_the_cut_alone() -> None:

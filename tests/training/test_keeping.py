@@ -52,7 +52,7 @@ class Watcher(Silent):
         self.told.append(message)
 
     @contextmanager
-    def task(self, title: str, total: int, unit: str) -> Iterator[Task]:
+    def task(self, title: str, total: int, unit: str, done: int = 0) -> Iterator[Task]:
         yield WatcherTask(self, title.startswith("tune"))
 
 
@@ -245,9 +245,9 @@ def test_a_signal_in_validation_keeps_the_epoch(
 
     logits = Setting.logits
 
-    def pressed(self: Setting, *rest: object) -> object:
+    def pressed(self: Setting, *rest: object, **more: object) -> object:
         press()
-        return logits(self, *rest)
+        return logits(self, *rest, **more)
 
     monkeypatch.setattr(Setting, "logits", pressed)
     with pytest.raises(KeyboardInterrupt):

@@ -16,10 +16,11 @@ from finetune import api
 from finetune.api.planning import setting_of
 from finetune.console import Silent
 from finetune.data import images as data_images
-from finetune.errors import DeviceError
+from finetune.errors import DeviceError, RecipeError
 from finetune.features import body
 from finetune.features.cutting import Uncuttable
 from finetune.features.views import StoredBatch
+from finetune.model.precision import native_bfloat16
 from finetune.recipe.schema import Recipe
 from finetune.training import passage as passages
 from finetune.training.freeze import FreezePlan
@@ -97,25 +98,48 @@ def test_gradients_are_those_of_the_whole_network(data: Path, train: str, batch_
             assert torch.allclose(halved[name], gradient, rtol=1e-3, atol=1e-5), name
 
 
+def movement(
+    weights: dict[str, torch.Tensor], start: dict[str, torch.Tensor]
+) -> tuple[torch.Tensor, float]:
+    """How the weights have moved, all in a row, and how far that is."""
+    moved = torch.cat([(weights[n].float() - start[n].float()).flatten() for n in sorted(start)])
+    return moved, float(moved.norm())
+
+
+PRECISIONS = [
+    ("float32", 0.05),
+    pytest.param(
+        "bfloat16",
+        0.4,
+        marks=pytest.mark.skipif(
+            not native_bfloat16(torch.device("cpu")), reason="no native bfloat16"
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), PRECISIONS)
 @pytest.mark.parametrize("train", ["head", "last_1", "all"])
 def test_a_run_ends_with_the_same_weights_with_the_store_and_without(
-    data: Path, tmp_path: Path, train: str
+    data: Path, tmp_path: Path, train: str, precision: str, tolerance: float
 ) -> None:
+    start = set_up(data, recipe_of(train))[1].state_dict()
+
     def weights(name: str, *more: str) -> dict[str, torch.Tensor]:
         run = finetune.train(
             data,
             recipe_of(train),
-            overrides=[*BASE, "augment.views=2", *more],
+            overrides=[*BASE, "augment.views=2", f"precision={precision}", *more],
             weights="none",
             out=tmp_path / name,
             reporter=Silent(),
         )
         return load_file(run.path / "model" / "model.safetensors")
 
-    stored = weights("stored")
+    stored, far = movement(weights("stored"), start)
+    assert far > 0.01
     for live in (weights("live", "store.use=false"), weights("no-room", "store.gib=1e-9")):
-        for name, value in live.items():
-            assert torch.allclose(stored[name].float(), value.float(), atol=2e-3), name
+        assert float((movement(live, start)[0] - stored).norm()) < tolerance * far
 
 
 def test_epochs_walk_over_the_views(data: Path) -> None:
@@ -185,7 +209,10 @@ def test_pictures_are_decoded_once(data: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(data_images, "decode", counting)
     passage = passage_of(setting, fit, model, plan, setting.recipe.phases[0], 0)
     kept = [batch.images for _ in range(3) for batch in passage.loader]
-    assert sorted(decoded) == sorted(setting.manifest.file(item) for item in fit.train)
+    passage.logits(fit.monitor)
+    learnt = [setting.manifest.file(item) for item in fit.train]
+    scored = [setting.manifest.file(item) for item in fit.monitor]
+    assert sorted(decoded) == sorted([*learnt, *scored])
     off, model, plan, _ = set_up(data, recipe_of("all"), "store.use=false")
     passage = passage_of(off, fit, model, plan, off.recipe.phases[0], 0)
     fresh = [batch.images for _ in range(3) for batch in passage.loader]
@@ -250,10 +277,11 @@ def test_a_head_is_solved_on_several_views(data: Path, tmp_path: Path) -> None:
         return load_file(trained.path / "model" / "model.safetensors")
 
     several, live = run("several"), run("live", "store.use=false")
-    one, none = run("one", "phases.probe.views=1"), run("none", "augment.policy=none")
+    one = run("one", "phases.probe.views=1")
     assert torch.allclose(several["fc.weight"], live["fc.weight"], atol=1e-3)
     assert not torch.allclose(several["fc.weight"], one["fc.weight"], atol=1e-3)
-    assert torch.allclose(none["fc.weight"], one["fc.weight"], atol=1e-3)
+    with pytest.raises(RecipeError, match="3 views would all be the same"):
+        run("none", "augment.policy=none")
 
 
 @pytest.mark.slow
@@ -270,19 +298,19 @@ def test_what_is_compiled_learns_the_same(data: Path, tmp_path: Path, train: str
         )
         return load_file(run.path / "model" / "model.safetensors")
 
-    plain, compiled = weights(False), weights(True)
-    for name, value in plain.items():
-        assert torch.allclose(compiled[name].float(), value.float(), atol=2e-3), name
+    start = set_up(data, recipe_of(train))[1].state_dict()
+    (plain, far), (compiled, _) = (movement(weights(each), start) for each in (False, True))
+    assert float((compiled - plain).norm()) < 0.05 * far
 
 
 def test_a_compiler_that_fails_is_told(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from torch._dynamo.exc import TorchDynamoException
 
     def broken(_: torch.Tensor) -> torch.Tensor:
-        raise TorchDynamoException("No working C++ compiler found\nand more")
+        raise TorchDynamoException("No working compiler found\nand more")
 
     monkeypatch.setattr(torch, "compile", lambda _: broken)
     _, _, _, passage = made(data, recipe_of("all"), "compile=true")
-    with pytest.raises(DeviceError, match="No working C.. compiler found") as caught:
+    with pytest.raises(DeviceError, match="No working compiler found") as caught:
         passage.pass_through(next(iter(passage.loader)).inputs)
     assert "compile=false" in caught.value.mend

@@ -31,7 +31,7 @@ class Interrupting(Silent):
         self.number = number
 
     @contextmanager
-    def task(self, title: str, total: int, unit: str) -> Iterator[Task]:
+    def task(self, title: str, total: int, unit: str, done: int = 0) -> Iterator[Task]:
         yield InterruptingTask(self, title)
 
 

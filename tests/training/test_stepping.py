@@ -218,10 +218,10 @@ import resource, sys
 from pathlib import Path
 import timm, torch
 from finetune.data.input_spec import InputSpec
-from finetune.data.loading import Batch
+from finetune.data.loaders import Batch
 from finetune.memory import keep_freed_memory
+from finetune.model.normalise import normalise
 from finetune.recipe.schema import GradientPhase
-from finetune.training.forward import forward_of
 from finetune.training.freeze import FreezePlan
 from finetune.training.stepping import Stepper
 keep_freed_memory()
@@ -230,7 +230,7 @@ model = timm.create_model("resnet18", num_classes=10)
 plan = FreezePlan.of(model, "all", "frozen")
 plan.apply(model)
 cpu = torch.device("cpu")
-forward = forward_of(model, plan, InputSpec(size=160), cpu, "float32")
+forward = lambda images: model(normalise(images, InputSpec(size=160), cpu))
 stepper = Stepper(model, plan, phase, forward, cpu, "float32", lambda _: 1.0, "", print)
 images = torch.zeros(64, 160, 160, 3, dtype=torch.uint8)
 batch = Batch(images, torch.arange(64) % 10, torch.arange(64), ("",) * 64)
