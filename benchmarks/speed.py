@@ -5,9 +5,9 @@
 DATA is a folder of class folders of photographs. Everything is timed in one process on the same
 images and the same seeded ResNet-50 at 224 px; imports and start-up stay outside. What is *bare*
 works on tensors in memory and does nothing else; the *plain* way is float32, from disk, with a
-DataLoader of two workers and the frozen stages run live in every epoch. Both have the memory
-settings of ours. The plain way is timed on two epochs after a warm-up and multiplied. Peak memory
-is of two processes of their own.
+DataLoader of two workers and the frozen stages run live in every epoch. The bare loops have the
+memory settings of ours; the plain way runs in a process of its own that has the system's. It is
+timed on two epochs after a warm-up and multiplied. Peak memory is of two processes of their own.
 
 The table is written to `results/speed.md`.
 """
@@ -21,6 +21,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -205,6 +206,12 @@ def plain_loop(bench: Bench, trained: tuple[str, ...], epochs: int = 2) -> float
     return epochs * len(bench.files) / clocked(lambda: [steps(len(loader)) for _ in range(epochs)])
 
 
+def plain(bench: Bench, *trained: str) -> float:
+    """`plain_loop` as people run it: in a process with the system's memory settings."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(plain_loop, bench, trained).result()
+
+
 def bare_training(bench: Bench) -> float:
     """Images a second of a bfloat16 channels-last loop on tensors in memory."""
     model = bench.network().train()
@@ -262,12 +269,12 @@ def measure(bench: Bench) -> Iterator[Row]:
 
 
 def measure_head(bench: Bench) -> Iterator[Row]:
-    plain = EPOCHS * len(bench.files) / plain_loop(bench, ("fc.",))
+    loop = EPOCHS * len(bench.files) / plain(bench, "fc.")
     for views, aim in ((1, 40), (8, 7)):
         bench.empty_store()
         first = probing(bench, views)
         name = "head, solved" if views == 1 else f"head, solved on {views} views"
-        yield Row(f"{name}, against {EPOCHS} plain epochs", first, plain, "s", aim)
+        yield Row(f"{name}, against {EPOCHS} plain epochs", first, loop, "s", aim)
         if views == 1:
             again = probing(bench)
             yield Row(
@@ -276,14 +283,14 @@ def measure_head(bench: Bench) -> Iterator[Row]:
 
 
 def measure_top(bench: Bench) -> Iterator[Row]:
-    plain = len(bench.files) / plain_loop(bench, ("layer4.", "fc."))
+    loop = len(bench.files) / plain(bench, "layer4.", "fc.")
     whole, epoch = training_the_top(bench)
     epochs = TOP.phases[0].epochs
-    yield Row("layer4 on stored outputs of layer3, an epoch, against plain", epoch, plain, "s", 6)
+    yield Row("layer4 on stored outputs of layer3, an epoch, against plain", epoch, loop, "s", 6)
     yield Row(
         f"the same, storing 4 views and {epochs} epochs, against plain",
         whole,
-        plain * epochs,
+        loop * epochs,
         "s",
         4,
     )
@@ -296,7 +303,7 @@ def measure_all(bench: Bench) -> Iterator[Row]:
     yield Row(
         "all layers, from disk, against the plain float32 loop",
         ours,
-        plain_loop(bench, ("",)),
+        plain(bench, ""),
         "images/s",
         2,
     )
