@@ -314,3 +314,27 @@ def test_a_compiler_that_fails_is_told(data: Path, monkeypatch: pytest.MonkeyPat
     with pytest.raises(DeviceError, match="No working compiler found") as caught:
         passage.pass_through(next(iter(passage.loader)).inputs)
     assert "compile=false" in caught.value.mend
+
+
+def test_the_last_epochs_answers_are_not_asked_for_again(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    plain = Setting.logits
+
+    def counting(self: Setting, model: nn.Module, items, *rest, **more):
+        asked.append(len(items))
+        return plain(self, model, items, *rest, **more)
+
+    monkeypatch.setattr(Setting, "logits", counting)
+
+    def passes(name: str, **more: object) -> int:
+        asked.clear()
+        finetune.train(
+            data, recipe_of("all", epochs=2, **more), overrides=BASE, weights="none",
+            out=tmp_path / name, reporter=Silent(),
+        )  # fmt: skip
+        return len(asked)
+
+    assert passes("last") == 2
+    assert passes("best", early_stopping={"patience": 2}) == 3  # of the weights that were restored
