@@ -34,6 +34,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from paired import differences, interval
 from sklearn.linear_model import LogisticRegressionCV
 from torch import nn
 
@@ -234,7 +235,7 @@ def table(rows: list[Measured]) -> Iterator[str]:
     ways = [way for way in (*RECIPES, *PLAIN) if any(row.way == way for row in rows)]
     seeds = sorted({row.seed for row in rows})
     sizes = {row.data: len(row.correct) for row in rows}
-    yield f"Test accuracy with its 95 % interval, and wall time in seconds; seeds {seeds}."
+    yield f"Mean test accuracy with its 95 % interval, and wall time in seconds; seeds {seeds}."
     yield ""
     yield "| way | " + " | ".join(f"{name} (n={sizes[name]})" for name in sets) + " |"
     yield "|---|" + "---|" * len(sets)
@@ -259,29 +260,26 @@ def _cell(rows: list[Measured]) -> str:
     seconds = np.mean([row.seconds for row in rows])
     kept = sorted({row.kept for row in rows if row.kept})
     note = f", kept {'/'.join(kept)}" if kept and rows[0].way == DEFAULT else ""
+    note += f", {len(rows)} seeds" if len(rows) > 1 else ""
     low, high = score.low or 0.0, score.high or 0.0
     return f"{np.mean(right):.3f} [{low:.3f}, {high:.3f}], {seconds:.0f} s{note}"
 
 
 def _pooled(rows: list[Measured]) -> str:
-    """Default minus logistic regression, image by image, over all sets."""
+    """Default minus logistic regression, image by image, over all sets and seeds."""
     of = {(row.data, row.way, row.seed): row.correct for row in rows}
-    differences = [
-        float(right) - float(of[data, BASE, seed][path])
+    pairs = [
+        (data, (correct, of[data, BASE, seed]))
         for (data, way, seed), correct in of.items()
         if way == DEFAULT and (data, BASE, seed) in of
-        for path, right in correct.items()
     ]
-    if not differences:
+    if not pairs:
         return ""
-    generator = np.random.default_rng(0)
-    values = np.array(differences)
-    means = [generator.choice(values, len(values)).mean() for _ in range(10_000)]
-    low, high = np.quantile(means, [0.025, 0.975])
+    images = differences(pairs)
+    mean, low, high = interval(images)
     return (
-        f"Default minus logistic regression, pooled over {len(values)} test images: "
-        f"{100 * values.mean():+.2f} points, 95 % interval of the paired difference "
-        f"[{100 * low:+.2f}, {100 * high:+.2f}]."
+        f"Default minus logistic regression, pooled over {len(images)} test images: "
+        f"{mean:+.2f} points, 95 % interval of the paired difference [{low:+.2f}, {high:+.2f}]."
     )
 
 

@@ -19,12 +19,13 @@ import json
 import os
 import tempfile
 import time
-from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from paired import Pair, differences, interval
 
 import finetune
 from finetune.console import Silent
@@ -77,25 +78,13 @@ def measure(data: Path, weights: Path, way: str, seed: int) -> Measured:
     return Measured(data.name, way, seed, time.perf_counter() - started, correct)
 
 
-def differences(measured: list[Measured], data: str | None) -> list[np.ndarray]:
-    """For each test image, stored minus live, over the seeds."""
+def pairs(measured: list[Measured], data: str | None) -> Iterator[tuple[str, Pair]]:
+    """Stored and live of the same data and seed."""
     by_key = {(m.data, m.way, m.seed): m for m in measured}
-    found = defaultdict(list)
     for (name, way, seed), stored in by_key.items():
         live = by_key.get((name, "live", seed))
         if way == "stored" and live is not None and data in (None, name):
-            for path, right in stored.correct.items():
-                found[name, path].append(float(right) - float(live.correct[path]))
-    return [np.array(values) for values in found.values()]
-
-
-def interval(images: list[np.ndarray]) -> tuple[float, float, float]:
-    """The mean difference in points, and its interval."""
-    sums, counts = np.array([d.sum() for d in images]), np.array([len(d) for d in images])
-    drawn = np.random.default_rng(0).integers(0, len(images), (10_000, len(images)))
-    means = sums[drawn].sum(1) / counts[drawn].sum(1)
-    low, high = np.quantile(means, [0.025, 0.975])
-    return 100 * sums.sum() / counts.sum(), 100 * low, 100 * high
+            yield name, (stored.correct, live.correct)
 
 
 def shown(measured: list[Measured]) -> str:
@@ -110,7 +99,7 @@ def shown(measured: list[Measured]) -> str:
         }
         means = [np.mean([np.mean(list(m.correct.values())) for m in own[way]]) for way in WAYS]
         seconds = [np.mean([m.seconds for m in own[way]]) for way in WAYS]
-        mean, low, high = interval(differences(measured, data))
+        mean, low, high = interval(differences(pairs(measured, data)))
         lines.append(
             f"| {data or 'all'} | {len({m.seed for m in own['live']})} | {means[0]:.3f} | "
             f"{means[1]:.3f} | {mean:+.2f} [{low:+.2f}, {high:+.2f}] | {seconds[0]:.0f} | "
