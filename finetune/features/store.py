@@ -69,9 +69,18 @@ class FeatureStore:
         """Bytes that all shelves may take together."""
         if self._budget is not None:
             return self._budget
+        return min(_MOST, (shutil.disk_usage(self._above).free + self.size()) // 10)
+
+    @property
+    def writable(self) -> bool:
+        """Whether something can be written to it."""
+        return os.access(self._above, os.W_OK | os.X_OK)
+
+    @property
+    def _above(self) -> Path:
+        """The folder, or the nearest above it that there is."""
         # os.path's, as Path.exists raises where a folder above may not be looked into.
-        above = next(f for f in (self.root, *self.root.parents) if os.path.exists(f))  # noqa: PTH110
-        return min(_MOST, (shutil.disk_usage(above).free + self.size()) // 10)
+        return next(f for f in (self.root, *self.root.parents) if os.path.exists(f))  # noqa: PTH110
 
     def shelf(self, about: Mapping[str, Any]) -> Shelf:
         """The shelf for outputs that depend on ``about``: JSON types, all of them."""

@@ -44,5 +44,5 @@ def pictures_of(setting: Setting, items: Sequence[Item], options: AugmentOptions
 
     kept = keep_pictures(shelf, [item.digest for item in items], decode, setting.reporter)
     if kept is None:
-        setting.say_once("The store has no room for the decoded pictures: each epoch decodes them.")
+        setting.say_not_kept("the decoded pictures", "each epoch decodes them")
     return kept

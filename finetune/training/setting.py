@@ -147,6 +147,12 @@ class Setting:
         budget = None if store.gib == "auto" else int(store.gib * 2**30)
         return FeatureStore.usual(budget).shelf(described) if store.use else None
 
+    def say_not_kept(self, what: str, instead: str) -> None:
+        """Tell that the store can't hold ``what``, and what is done ``instead``; once."""
+        store = FeatureStore.usual()
+        why = "has no room for" if store.writable else f"can't be written to ({store.root}) for"
+        self.say_once(f"The store {why} {what}: {instead}.")
+
     def eval_batches(self, items: Sequence[Item], kept: Kept | None = None) -> DataLoader[Any]:
         """Images as prediction sees them, in their order."""
         return eval_loader(

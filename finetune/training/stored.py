@@ -181,9 +181,9 @@ class StoredPart:
         if self.outputs.shelf is None:  # the recipe wants none
             return
         wanted = byte_size(rows * self.outputs.form.nbytes)
-        self.setting.say_once(
-            f"The store has no room for {wanted} of what the stages before {self.halves.first} "
-            "make of the images: they are run in every epoch."
+        self.setting.say_not_kept(
+            f"{wanted} of what the stages before {self.halves.first} make of the images",
+            "they are run in every epoch",
         )
 
 

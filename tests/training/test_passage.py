@@ -338,3 +338,19 @@ def test_the_last_epochs_answers_are_not_asked_for_again(
 
     assert passes("last") == 2
     assert passes("best", early_stopping={"patience": 2}) == 3  # of the weights that were restored
+
+
+def test_a_store_that_cannot_be_written_to_is_told(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setting, model, plan, fit = set_up(data, recipe_of("all"))
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("FINETUNE_CACHE", str(tmp_path / "file"))
+    monkeypatch.setattr("finetune.features.store.os.access", lambda *_: False)
+    passage = passage_of(setting, fit, model, plan, setting.recipe.phases[0], 0)
+    assert len(list(passage.loader)) > 0
+    place = tmp_path / "file" / "features"
+    assert setting.reporter.said == [
+        f"The store can't be written to ({place}) for the decoded pictures: each epoch decodes "
+        "them."
+    ]
