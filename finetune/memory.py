@@ -7,6 +7,7 @@ import platform
 
 # Numbers of glibc's malloc.h.
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
+_USUAL_MMAP_MAX, _USUAL_THRESHOLD = 65_536, 128 * 2**10
 _NEVER = 2**31 - 1
 _TOP_PAD_BYTES = 64 * 2**20
 
@@ -28,9 +29,18 @@ def keep_freed_memory() -> None:
 
 
 def give_back_freed_memory() -> None:
-    """Give what was freed back to the system after all; nothing elsewhere than with glibc."""
-    if _is_glibc():
-        ctypes.CDLL(None).malloc_trim(0)
+    """Give what was freed back to the system, now and from now on: memory has become short.
+
+    What is kept lies in pieces, and a large block may find no room among them. It changes nothing
+    elsewhere than with glibc.
+    """
+    if not _is_glibc():
+        return
+    libc = ctypes.CDLL(None)
+    libc.mallopt(_MMAP_MAX, _USUAL_MMAP_MAX)
+    libc.mallopt(_TRIM_THRESHOLD, _USUAL_THRESHOLD)
+    libc.mallopt(_TOP_PAD, _USUAL_THRESHOLD)
+    libc.malloc_trim(0)
 
 
 def _is_glibc() -> bool:

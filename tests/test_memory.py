@@ -36,6 +36,12 @@ def test_what_was_freed_is_used_again_without_asking_the_system() -> None:
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told")
+def test_once_memory_is_short_nothing_is_kept_any_more() -> None:
+    both = "keep_freed_memory(); from finetune.memory import give_back_freed_memory as give; give()"
+    assert page_faults(both) > 0.9 * page_faults("")
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told")
 def test_what_is_kept_can_be_given_back() -> None:
     script = """
 from pathlib import Path

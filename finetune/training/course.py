@@ -23,7 +23,13 @@ from finetune.training.judging import (
     judge_out_of_fold,
     wants_folds,
 )
-from finetune.training.phases import PhaseResult, inputs_of, main_has_begun, run_fit, solve
+from finetune.training.phases import (
+    PhaseResult,
+    first_main_phase_finished,
+    inputs_of,
+    run_fit,
+    solve,
+)
 from finetune.training.setting import Fit, Setting
 
 
@@ -52,7 +58,7 @@ def run_course(setting: Setting) -> Trained:
         FrozenTensorsMoved: A frozen stage changed.
     """
     train, validation = setting.manifest.part("train"), setting.manifest.part("val")
-    if isinstance(setting.recipe.phases[0], SolverPhase) and not main_has_begun(setting):
+    if isinstance(setting.recipe.phases[0], SolverPhase) and not first_main_phase_finished(setting):
         setting.pristine_features([*train, *validation])  # at once, with one progress bar
     verdict, results = _run_phases(setting, train, validation)
     kept = results[verdict.choice.kept] if verdict else results[-1]

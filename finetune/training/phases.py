@@ -69,7 +69,7 @@ def run_fit(setting: Setting, fit: Fit, phases: int | None = None) -> list[Phase
     return [_result(phase.name, store) for phase, store in zip(planned, stores, strict=True)]
 
 
-def main_has_begun(setting: Setting) -> bool:
+def first_main_phase_finished(setting: Setting) -> bool:
     """Whether the first phase of the main fit, which comes after those on folds, is finished."""
     return _store(setting, "main", 0).finished
 
