@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1] / "finetune"
-GROUND = ["errors", "text", "files", "console", "environment", "memory", "locking", "run"]
+GROUND = ["errors", "text", "files", "console", "environment", "memory", "cache", "locking", "run"]
 ORDER = [
     *GROUND,
     "recipe",

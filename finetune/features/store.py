@@ -25,13 +25,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-
+from finetune.cache import cache_folder, make_private, nearest_existing
 from finetune.features.segments import INDEX, ROWS, NewSegment, Row, Segment
 from finetune.files import write_json
-
-PLACE = "FINETUNE_CACHE"
-"""The environment variable that names another place for the store."""
 
 _ABANDONED = 3600.0
 """Seconds after which a segment that nobody has finished or written to is nobody's."""
@@ -59,28 +55,20 @@ class FeatureStore:
 
     @classmethod
     def usual(cls, budget: int | None = None) -> FeatureStore:
-        """The one in `PLACE`, or in the platform's folder for caches."""
-        named = os.environ.get(PLACE)
-        root = Path(named) if named else Path(platformdirs.user_cache_dir("finetune", False))
-        return cls(root / "features", budget)
+        """The one in the cache of the person who runs this."""
+        return cls(cache_folder("features"), budget)
 
     @property
     def budget(self) -> int:
         """Bytes that all shelves may take together."""
         if self._budget is not None:
             return self._budget
-        return min(_MOST, (shutil.disk_usage(self._above).free + self.size()) // 10)
+        return min(_MOST, (shutil.disk_usage(nearest_existing(self.root)).free + self.size()) // 10)
 
     @property
     def writable(self) -> bool:
         """Whether something can be written to it."""
-        return os.access(self._above, os.W_OK | os.X_OK)
-
-    @property
-    def _above(self) -> Path:
-        """The folder, or the nearest above it that there is."""
-        # os.path's, as Path.exists raises where a folder above may not be looked into.
-        return next(f for f in (self.root, *self.root.parents) if os.path.exists(f))  # noqa: PTH110
+        return os.access(nearest_existing(self.root), os.W_OK | os.X_OK)
 
     def shelf(self, about: Mapping[str, Any]) -> Shelf:
         """The shelf for outputs that depend on ``about``: JSON types, all of them."""
@@ -170,8 +158,7 @@ class Shelf:
 
     def _prepared(self, wanted: int) -> bool:
         try:
-            self.store.root.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self.store.root.chmod(0o700)
+            make_private(self.store.root).chmod(0o700)
             self.folder.mkdir(exist_ok=True)
             write_json(self.folder / _ABOUT, self.about)
             return shutil.disk_usage(self.folder).free >= wanted
