@@ -43,10 +43,18 @@ def show_scores(console: Console, metrics: Mapping[str, Any]) -> None:
     images = plural(metrics["n"], f"{kind} image")
     _title(console, f"Scores on {images}, {len(metrics['classes'])} classes")
     console.print(_score_table(metrics))
+    if leaked := metrics.get("leaked"):
+        console.print(Text(_leak_line(leaked), style="yellow"), soft_wrap=True)
     hidden = len(metrics["per_class"]) - _MOST_CLASSES
     note = f"; the weakest {_MOST_CLASSES}, the others are in metrics.json" if hidden > 0 else ""
     _title(console, f"Classes, the weakest first{note}")
     console.print(_class_table(metrics))
+
+
+def _leak_line(leaked: Mapping[str, Any]) -> str:
+    value, interval = _figures(leaked["accuracy_without"])
+    copies = plural(leaked["n"], "image shows", "images show")
+    return f"{copies} what stands in an earlier part too; accuracy without: {value} ({interval})"
 
 
 def _score_table(metrics: Mapping[str, Any]) -> Table:

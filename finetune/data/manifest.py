@@ -49,8 +49,9 @@ class Item:
             aside where DATA itself does not say.
         group: What it has in common with others that must stand on its side; empty: nothing.
         digest: SHA-256 of the file's bytes in hex; empty where they couldn't be read.
-        status: ``ok``, ``bad`` (can't be read) or ``dropped`` (listed twice).
+        status: ``ok``, ``bad`` (can't be read) or ``dropped`` (by the data or by a wish).
         reason: Why it is not ``ok``.
+        copy_of: An image of an earlier part that shows the same picture, where the split leaks.
     """
 
     path: str
@@ -60,6 +61,7 @@ class Item:
     digest: str = ""
     status: str = "ok"
     reason: str = ""
+    copy_of: str = ""
 
 
 _COLUMNS = tuple(field.name for field in fields(Item))
@@ -113,10 +115,10 @@ class Manifest:
         return {name: index for index, name in enumerate(self.classes)}
 
     def digest(self) -> str:
-        """SHA-256 in hex over every item's path, label, part, group and file digest."""
+        """SHA-256 in hex over all that is known of every item but its status."""
         total = hashlib.sha256()
         for item in self.items:
-            for value in (item.path, item.label, item.split, item.group, item.digest):
+            for value in (item.path, item.label, item.split, item.group, item.digest, item.copy_of):
                 encoded = value.encode("utf-8", "surrogatepass")
                 total.update(b"%d:%s" % (len(encoded), encoded))
         return total.hexdigest()

@@ -20,6 +20,7 @@ class Purpose(IntEnum):
     ORDER = 2
     AUGMENT = 3
     SHARED_VIEW = 4
+    METADATA = 5
 
 
 def sample_key(path: str) -> int:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from finetune.data import judging
 from finetune.data.dividing import divide
 from finetune.data.grouping import FEWEST
-from finetune.data.hygiene import bad_lines, check_files
+from finetune.data.hygiene import bad_lines
 from finetune.data.indexing import LAYOUT, Listing, list_folder, printable_path
+from finetune.data.leaks import treat_leaks
 from finetune.data.manifest import Item, Manifest
+from finetune.data.surveying import survey
 from finetune.data.table import TABLE_SUFFIXES, list_table
 from finetune.errors import DataError
 from finetune.run import is_run
@@ -39,10 +40,10 @@ def read_data(data: Path, options: DataOptions, seed: int, reporter: Reporter) -
     """
     listing = _listed(data, reporter)
     _raise_if(data, [*judging.label_faults(listing.items), *_count_faults(listing)])
-    listing = _looked_at(data, listing, options.max_pixels, reporter, options.on_bad_image)
-    _raise_if(data, _count_faults(listing))
-    _tell_empty(listing, reporter)
-    divided = divide(listing.items, options, seed, reporter)
+    surveyed = survey(listing, options, reporter)
+    _judge_survey(data, surveyed.listing, options.on_bad_image, reporter)
+    divided = divide(surveyed.items, options, seed, reporter)
+    divided = treat_leaks(divided, surveyed.copies, options.on_leak, reporter)
     _judge_division(data, divided, options, reporter)
     return Manifest.of(listing.root, divided)
 
@@ -94,14 +95,8 @@ def _listed(data: Path, reporter: Reporter) -> Listing:
     return listing
 
 
-def _looked_at(
-    data: Path,
-    listing: Listing,
-    max_pixels: int,
-    reporter: Reporter,
-    on_bad_image: str = "quarantine",
-) -> Listing:
-    items = check_files(listing.root, listing.items, max_pixels, reporter)
+def _judge_survey(data: Path, listing: Listing, on_bad_image: str, reporter: Reporter) -> None:
+    items = listing.items
     bad = sum(item.status == "bad" for item in items)
     count = f"{plural(bad, 'file')} of {len(items):,} can't be read"
     if bad and on_bad_image == "error":
@@ -114,7 +109,8 @@ def _looked_at(
         raise DataError("\n".join([f"{count}:", *bad_lines(items)]), where=printable_path(data))
     if bad:
         reporter.warn("\n".join([f"{count}, set aside:", *bad_lines(items)]))
-    return replace(listing, items=items)
+    _raise_if(data, _count_faults(listing))
+    _tell_empty(listing, reporter)
 
 
 def _count_faults(listing: Listing) -> list[str]:

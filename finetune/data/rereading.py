@@ -38,7 +38,7 @@ def read_labelled(
             where=printable_path(data),
             mend=f"The model's classes are {listed(list(classes), 20)}.",
         )
-    items = check_files(listing.root, listing.items, max_pixels, reporter)
+    items = check_files(listing.root, listing.items, max_pixels, reporter).items
     bad = sum(item.status == "bad" for item in items)
     if bad == len(items):
         raise DataError("there is no image that can be read", where=printable_path(data))
@@ -57,7 +57,8 @@ def verify_unchanged(manifest: Manifest, max_pixels: int, reporter: Reporter) ->
     """
     known = [item for item in manifest.items if item.status == "ok"]
     fresh = [replace(item, digest="", reason="") for item in known]
-    now = {item.path: item for item in check_files(manifest.root, fresh, max_pixels, reporter)}
+    looked = check_files(manifest.root, fresh, max_pixels, reporter, afresh=True)
+    now = {item.path: item for item in looked.items}
     changed = [_difference(item, now[item.path]) for item in known]
     changed = [difference for difference in changed if difference]
     if changed:

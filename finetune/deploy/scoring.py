@@ -11,6 +11,7 @@ from finetune.data.manifest import Item, Manifest
 from finetune.deploy.bundle import Classifier
 from finetune.deploy.table import Prediction
 from finetune.evaluation.calibration import softmax
+from finetune.evaluation.intervals import wilson
 from finetune.evaluation.metrics import scores
 from finetune.recipe.schema import EvaluateOptions
 
@@ -56,6 +57,34 @@ def score(
 
     raw = at(1.0)
     return at(classifier.temperature) | {"uncalibrated": {name: raw[name] for name in _CALIBRATED}}
+
+
+def without_copies(
+    classifier: Classifier,
+    items: Sequence[Item],
+    logits: np.ndarray,
+    errors: Sequence[str],
+    options: EvaluateOptions,
+) -> dict[str, Any]:
+    """What images flatter the accuracy that were seen in training: ``leaked`` of ``metrics.json``.
+
+    Empty where none of ``items`` is the copy of an image of an earlier part.
+
+    Args:
+        classifier: Names the classes.
+        items: The images that were scored, ``N`` of them.
+        logits: ``[N, C]``.
+        errors: ``[N]``; not empty for images that could not be read.
+        options: Of the recipe.
+    """
+    read = np.array([not error for error in errors], dtype=bool)
+    copies = np.array([bool(item.copy_of) for item in items], dtype=bool)
+    if not (read & copies).any():
+        return {}
+    labels = np.array([classifier.classes.index(item.label) for item in items])
+    right = (logits.argmax(1) == labels)[read & ~copies]
+    accuracy = wilson(int(right.sum()), len(right), options.confidence)
+    return {"leaked": {"n": int((read & copies).sum()), "accuracy_without": accuracy.to_dict()}}
 
 
 def predictions_for(

@@ -58,6 +58,18 @@ class DataOptions(Section):
         "quarantine",
         description="A file that can't be read: set aside by name, or end the run.",
     )
+    on_leak: Literal["warn", "drop", "error"] = Field(
+        "warn",
+        description="The same picture in two parts. warn: the accuracy is told with and without "
+        "such images. drop: the copies in the earlier part (train, val) are left out. error: end "
+        "the run.",
+    )
+    fixes: str | None = Field(
+        None,
+        min_length=1,
+        description="A CSV file with the columns path, problem, suggestion, as finetune check "
+        "writes it: images to drop, to relabel, to group. Only by --set; no file is changed.",
+    )
     max_pixels: int = Field(
         89_478_485,
         ge=1,

@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from finetune.data.decoding import UnreadableImage, decode, digest_and_check
+from finetune.data.decoding import UnreadableImage, decode
+from finetune.data.looking import look_at
 
 LIMIT = 10**6
 
@@ -22,7 +23,7 @@ def stored(tmp_path):
 
     def through(image: Image.Image, name: str, **options) -> np.ndarray:
         image.save(tmp_path / name, **options)
-        digest_and_check(tmp_path / name, LIMIT)
+        look_at(tmp_path / name, LIMIT)
         pixels = decode(tmp_path / name, LIMIT)
         assert pixels.dtype == np.uint8
         assert pixels.shape[2] == 3
@@ -254,7 +255,7 @@ def test_no_bytes_do_any_harm(tmp_path, data):
 def test_what_is_no_image_is_refused(tmp_path, content):
     (tmp_path / "a").write_bytes(content)
     with pytest.raises(UnreadableImage):
-        digest_and_check(tmp_path / "a", LIMIT)
+        look_at(tmp_path / "a", LIMIT)
 
 
 def test_threads_leave_pillow_and_the_warnings_as_they_were(tmp_path):
@@ -263,7 +264,7 @@ def test_threads_leave_pillow_and_the_warnings_as_they_were(tmp_path):
     grid().save(tmp_path / "a.jpg")
     limit, filters = Image.MAX_IMAGE_PIXELS, list(warnings.filters)
     with without_warnings(), ThreadPoolExecutor(8) as pool:
-        digests = set(pool.map(lambda _: digest_and_check(tmp_path / "a.jpg", LIMIT), range(200)))
+        digests = set(pool.map(lambda _: look_at(tmp_path / "a.jpg", LIMIT).digest, range(200)))
     assert len(digests) == 1
     assert limit == Image.MAX_IMAGE_PIXELS
     assert warnings.filters == filters

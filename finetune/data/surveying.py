@@ -1,0 +1,82 @@
+"""What there is in DATA: listed, looked at file by file, mended as asked, copies found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from finetune.console import Reporter
+from finetune.data.duplicates import Pair, clusters, duplicate_pairs
+from finetune.data.fixes import apply_fixes, read_fixes
+from finetune.data.hygiene import check_files
+from finetune.data.indexing import Listing
+from finetune.data.looking import Look
+from finetune.data.manifest import Item
+from finetune.recipe.schema import DataOptions
+from finetune.text import listed, plural
+
+
+@dataclass(frozen=True)
+class Survey:
+    """DATA before it is divided into parts.
+
+    Attributes:
+        listing: Its items have been looked at; fixes are applied.
+        looks: Of the items that can be read, by path.
+        pairs: Items that show the same picture, by their places.
+        ties: Places of items that a person wants in one group.
+    """
+
+    listing: Listing
+    looks: Mapping[str, Look]
+    pairs: tuple[Pair, ...]
+    ties: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def items(self) -> tuple[Item, ...]:
+        """The listing's."""
+        return self.listing.items
+
+    @cached_property
+    def copies(self) -> list[list[int]]:
+        """Places of items that show the same picture: those of each picture together."""
+        return clusters(self.pairs, len(self.items))
+
+
+def survey(listing: Listing, options: DataOptions, reporter: Reporter) -> Survey:
+    """Open every file of ``listing`` once; nothing is written.
+
+    Raises:
+        DataError: ``options.fixes`` can't be followed.
+    """
+    looked = check_files(listing.root, listing.items, options.max_pixels, reporter)
+    items, ties = _mended(looked.items, options.fixes, reporter)
+    pairs = find_copies(items, looked.looks, reporter)
+    return Survey(replace(listing, items=items), looked.looks, tuple(pairs), ties)
+
+
+def find_copies(items: Sequence[Item], looks: Mapping[str, Look], reporter: Reporter) -> list[Pair]:
+    """Pairs among the items that are ok, by their bytes and by what they look like."""
+    digests = [item.digest if item.status == "ok" else "" for item in items]
+    prints = [looks[i.path].fingerprint if i.status == "ok" else b"" for i in items]
+    return duplicate_pairs(digests, prints, reporter)
+
+
+def _mended(
+    items: tuple[Item, ...], fixes: str | None, reporter: Reporter
+) -> tuple[tuple[Item, ...], tuple[tuple[int, int], ...]]:
+    if fixes is None:
+        return items, ()
+    source = Path(fixes)
+    fixed = apply_fixes(items, read_fixes(source), source)
+    changed = sum(was != now for was, now in zip(items, fixed.items, strict=True))
+    reporter.say(
+        f"{plural(changed, 'image')} dropped or relabelled and {len(fixed.ties):,} grouped, as "
+        f"{listed([str(source)])} asks for."
+    )
+    if fixed.unknown:
+        count = plural(len(fixed.unknown), "image")
+        reporter.warn(f"{count} of {listed([str(source)])} not in DATA: {listed(fixed.unknown)}")
+    return fixed.items, fixed.ties

@@ -1,0 +1,1 @@
+"""What is wrong with the data, and what to do about it."""

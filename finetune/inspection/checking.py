@@ -1,0 +1,189 @@
+"""A check of DATA: all that can be said of it before a training."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from finetune.console import Reporter, Silent, Task
+from finetune.data import judging
+from finetune.data.dividing import as_given, divide
+from finetune.data.leaks import find_leaks
+from finetune.data.looking import Look
+from finetune.data.manifest import Item
+from finetune.data.metadata import MetadataLeak, metadata_leaks
+from finetune.data.oddities import oddities
+from finetune.data.reading import list_data
+from finetune.data.surveying import Survey, survey
+from finetune.inspection.advice import advise
+from finetune.inspection.findings import Copies, Findings, Lookalike, Problem
+from finetune.inspection.lookalikes import alike
+from finetune.inspection.suggesting import suggest
+from finetune.recipe.schema import DataOptions
+from finetune.text import listed, plural
+
+
+def check_data(data: Path, options: DataOptions, seed: int, reporter: Reporter) -> Findings:
+    """Look at DATA whole. Nothing is written; no fault ends it but that there is nothing to see.
+
+    Args:
+        data: In the forms that training takes.
+        options: The recipe's ``data`` section.
+        seed: The recipe's seed: DATA is divided as a training would divide it.
+        reporter: Told how far it is.
+
+    Raises:
+        DataError: DATA is none of the forms, or ``options.fixes`` can't be followed.
+    """
+    listing = list_data(data)
+    surveyed = survey(listing, options, reporter)
+    told = Collector(reporter)
+    items = as_given(surveyed.items, Silent())
+    divided = divide(surveyed.items, options, seed, told)
+    leaks = find_leaks(items, surveyed.copies)
+    problems = list(_problems(surveyed.looks))
+    copies = _copies(surveyed)
+    metadata = metadata_leaks(items, surveyed.looks, seed)
+    findings = Findings(
+        name=data.name,
+        root=listing.root,
+        items=items,
+        divided=divided,
+        looks=surveyed.looks,
+        copies=copies,
+        leaks=leaks,
+        problems=problems,
+        metadata=metadata,
+        lookalikes=None,
+        warnings=[
+            *listing.warnings,
+            *_faults(surveyed, divided),
+            *told.warnings,
+            *_on_problems(problems),
+            *_on_copies(copies, items),
+            *map(_on_metadata, metadata),
+        ],
+        advice=[],
+        fixes=suggest(items, copies, leaks, problems),
+    )
+    carved = not any(item.split == "test" for item in items)
+    return replace(findings, advice=advise(findings.counts, carved, options.test))
+
+
+def with_lookalikes(
+    findings: Findings, places: Sequence[int], features: npt.NDArray[np.float32]
+) -> Findings:
+    """``findings`` with the pairs that a pretrained network takes for nearly the same.
+
+    Args:
+        findings: Of `check_data`.
+        places: Of the items that ``features`` are of, ``[N]``.
+        features: What comes before the network's classifier, ``[N, D]``.
+    """
+    position = {place: index for index, place in enumerate(places)}
+    known = [[position[p] for p in each.places if p in position] for each in findings.copies]
+    pairs = alike(features, [cluster for cluster in known if cluster])
+    found = [Lookalike(places[one], places[other], cosine) for one, other, cosine in pairs]
+    return replace(findings, lookalikes=found)
+
+
+@dataclass
+class Collector:
+    """A reporter that keeps what it is told, and shows how far work is on another."""
+
+    shown: Reporter
+    warnings: list[str] = field(default_factory=list)
+
+    def say(self, message: str) -> None:
+        """Say nothing: the check has its own words for it."""
+
+    def warn(self, message: str) -> None:
+        """Keep ``message``."""
+        self.warnings.append(message)
+
+    def table(self, title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Show nothing."""
+
+    def task(
+        self, title: str, total: int, unit: str, done: int = 0
+    ) -> AbstractContextManager[Task]:
+        """A task on the other reporter."""
+        return self.shown.task(title, total, unit, done)
+
+
+def _problems(looks: Mapping[str, Look]) -> Iterator[Problem]:
+    for path, look in sorted(looks.items()):
+        for kind, message in oddities(look):
+            yield Problem(path, kind, message)
+
+
+def _copies(surveyed: Survey) -> list[Copies]:
+    """The same files together, and then the same pictures where those are more."""
+    found = []
+    for cluster in surveyed.copies:
+        by_digest: dict[str, list[int]] = {}
+        for place in cluster:
+            by_digest.setdefault(surveyed.items[place].digest, []).append(place)
+        exact = [places for places in by_digest.values() if len(places) > 1]
+        found += [Copies(tuple(places), "exact") for places in exact]
+        if len(by_digest) > 1:
+            found.append(Copies(tuple(cluster), "near"))
+    return found
+
+
+def _faults(surveyed: Survey, divided: Sequence[Item]) -> Iterator[str]:
+    """What would end a training, and what it would warn of."""
+    items, classes = surveyed.items, surveyed.listing.classes
+    yield from judging.label_faults(items)
+    yield from judging.count_faults(items, classes)
+    if empty := judging.empty_classes(items, classes):
+        count = plural(len(empty), "class", "classes")
+        yield f"{count} without an image that can be read: {listed(empty)}"
+    yield from judging.coverage_faults(divided)
+    yield from judging.coverage_warnings(divided)
+    yield from judging.straddling(divided)
+
+
+_KINDS = {
+    "tiny": "tiny",
+    "shape": "of an extreme shape",
+    "blank": "nearly one colour",
+    "dark": "very dark",
+    "bright": "very bright",
+    "blurred": "blurred",
+    "animated": "animated or of several pages; the first picture is taken",
+}
+
+
+def _on_problems(problems: Sequence[Problem]) -> Iterator[str]:
+    for kind, words in _KINDS.items():
+        paths = [problem.path for problem in problems if problem.kind == kind]
+        if paths:
+            count = plural(len(paths), "image is", "images are")
+            yield f"{count} {words}: {listed(paths, 3)}"
+    modes = Counter(problem.message for problem in problems if problem.kind == "mode")
+    if modes:
+        told = ", ".join(f"{count:,} with {mode}" for mode, count in modes.most_common())
+        yield f"unusual colour modes, converted to RGB: {told}"
+
+
+def _on_copies(copies: Sequence[Copies], items: Sequence[Item]) -> Iterator[str]:
+    conflicts = [c for c in copies if len({items[place].label for place in c.places}) > 1]
+    if conflicts:
+        first = [items[place] for place in conflicts[0].places[:2]]
+        told = " and ".join(f"{item.path} ({item.label})" for item in first)
+        count = plural(len(conflicts), "picture stands", "pictures stand")
+        yield f"{count} in several classes: {listed([told])}"
+
+
+def _on_metadata(leak: MetadataLeak) -> str:
+    return (
+        f"the {leak.trait} of a file alone tells its class with an accuracy of {leak.accuracy:.2f} "
+        f"(guessing: {leak.baseline:.2f}); a network can learn that in place of the picture"
+    )
