@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ PART = ".part"
 """How the names of temporary files and folders end; they begin with a dot."""
 
 _NEXT_TO_NOTHING = 2**20
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @contextmanager
@@ -92,7 +94,9 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write ``value`` as JSON with two blanks of indent, whole or not at all."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    # Bytes of a file's name that are no UTF-8 (PEP 383) have to be escaped; JSON reads them back.
+    write_text(path, _SURROGATE.sub(lambda match: f"\\u{ord(match.group()):04x}", text) + "\n")
 
 
 def text_digest(text: str) -> str:

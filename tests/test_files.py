@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 import stat
 from pathlib import Path
@@ -63,3 +64,11 @@ def test_a_full_disk_is_told_whatever_the_library_says(
         fail()
     assert caught.value.filename == str(tmp_path / "file")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_json_keeps_names_that_are_no_utf8(tmp_path):
+    value = {"caf\u00e9 \udcff": ["\udc80", "\U0001f41c"]}
+    write_json(tmp_path / "a.json", value)
+    text = (tmp_path / "a.json").read_text(encoding="utf-8")
+    assert json.loads(text) == value
+    assert "caf\u00e9" in text

@@ -82,7 +82,7 @@ def plan(
     chosen = resolve(recipe, overrides)
     check_processes()
     check_names(chosen)
-    asked = _absolute(weights)
+    asked = absolute(weights)
     override = chosen.model.backbone if sets(overrides, "model.backbone") else None
     choice = choose_weights(chosen.model, asked, override)
     check_exists(Path(data))
@@ -148,7 +148,8 @@ def _inference_format(planned: Plan, device: torch.device, reporter: Reporter) -
     return chosen
 
 
-def _absolute(weights: PathName | None) -> str | None:
+def absolute(weights: PathName | None) -> str | None:
+    """What was asked for as weights, still true in another working directory."""
     if weights is None or fspath(weights) == "none":
         return None if weights is None else "none"
     return str(Path(weights).absolute())

@@ -88,6 +88,31 @@ def train(
 
 
 @app.command()
+def check(
+    data: Annotated[str, typer.Argument(help="Labelled images, in the forms that train takes.")],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="DIR", help="A folder to make for page and fixes."),
+    ] = None,
+    recipe: Annotated[
+        str, typer.Option("--recipe", "-r", metavar="NAME|FILE", help="Says how DATA is divided.")
+    ] = "lp_ft",
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", "-s", metavar="KEY=VALUE", help="Change a key of the recipe."),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option("--weights", "-w", metavar="FILE", help="Let a network look for more copies."),
+    ] = None,
+) -> None:
+    """Look at DATA: unreadable files, copies, leaks, odd pictures, and what to do."""
+    from finetune.cli.check import check_folder
+
+    check_folder(data, recipe, overrides or [], weights, out)
+
+
+@app.command()
 def predict(
     model: Annotated[Path, typer.Argument(help="A run directory, or the folder model in one.")],
     inputs: Annotated[list[str], typer.Argument(help="Images, folders of images, or globs.")],

@@ -47,10 +47,8 @@ def _on_classes(sizes: Mapping[str, int]) -> str:
             f"{listed([smallest])}: look at balanced accuracy and at each class's recall, since "
             "accuracy can be good where the small classes are missed."
         )
-    return (
-        f"The classes are of like size ({sizes[smallest]:,} to {sizes[largest]:,} images), so "
-        "that plain accuracy says what it seems to say."
-    )
+    range_ = f"{sizes[smallest]:,} to {sizes[largest]:,} images"
+    return f"The classes are of like size ({range_}): accuracy says what it seems to say."
 
 
 def _on_split(counts: Mapping[str, Mapping[str, int]], carved: bool, share: float) -> str:

@@ -1,0 +1,88 @@
+"""A look at DATA before anything is trained on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from finetune.api.planning import PathName, Plan, absolute, load, setting_of
+from finetune.console import Reporter, automatic
+from finetune.data.fixes import write_fixes
+from finetune.data.manifest import Manifest
+from finetune.data.reading import check_exists
+from finetune.files import write_json, write_text
+from finetune.inspection.checking import check_data, with_lookalikes
+from finetune.inspection.findings import Findings
+from finetune.model.backbone import input_spec
+from finetune.model.pretrained import Choice
+from finetune.model.weights import choose_weights, fetch_weights
+from finetune.recipe.loading import resolve
+from finetune.recipe.schema import Recipe
+from finetune.report.check_page import check_page
+from finetune.run import check_run_place
+
+FIXES, RECORD, PAGE = "fixes.csv", "check.json", "check.html"
+"""What a check writes to its folder."""
+
+
+def check(
+    data: PathName,
+    *,
+    out: PathName | None = None,
+    recipe: PathName | Recipe = "lp_ft",
+    overrides: Sequence[str] = (),
+    weights: PathName | None = None,
+    reporter: Reporter | None = None,
+) -> Findings:
+    """Look at a data set whole: unreadable and odd files, copies, leaks, label conflicts, advice.
+
+    Args:
+        data: In the forms that `train` takes. Nothing in it is written to.
+        out: A folder to make for ``fixes.csv``, ``check.json`` and ``check.html``; None: nothing
+            is written.
+        recipe: Says how DATA would be divided.
+        overrides: ``KEY=VALUE`` each, as after ``--set``.
+        weights: A weights file: the network's features then find more pictures that are alike.
+            They are told and never used to divide.
+        reporter: Who is told; progress in a notebook or on a terminal by default.
+
+    Raises:
+        RunError: ``out`` is not empty, or lies in DATA.
+        FinetuneError: DATA or the recipe can't be read.
+    """
+    reporter = reporter or automatic()
+    chosen = resolve(recipe, overrides)
+    source = Path(data)
+    check_exists(source)
+    if out is not None:
+        check_run_place(Path(out), source)
+    choice = None
+    if weights is not None:
+        choice = choose_weights(chosen.model, absolute(weights), None)
+        fetch_weights(choice)
+    findings = check_data(source, chosen.data, chosen.seed, reporter)
+    if choice is not None:
+        findings = _looked_at_by(choice, findings, chosen, reporter)
+    if out is not None:
+        _write(Path(out), findings, chosen.data.max_pixels, reporter)
+    return findings
+
+
+def _looked_at_by(
+    choice: Choice, findings: Findings, recipe: Recipe, reporter: Reporter
+) -> Findings:
+    """``findings`` with what the features of a pretrained network add."""
+    manifest = Manifest.of(findings.root, findings.divided)
+    loaded = load(choice, max(2, len(manifest.classes)), recipe)
+    planned = Plan(recipe, manifest, loaded, input_spec(loaded, recipe.input), None)
+    places = [place for place, item in enumerate(findings.items) if item.status == "ok"]
+    items = [findings.items[place] for place in places]
+    features = setting_of(planned, None, reporter).pristine_features(items)
+    return with_lookalikes(findings, places, features)
+
+
+def _write(folder: Path, findings: Findings, max_pixels: int, reporter: Reporter) -> None:
+    page = check_page(findings, max_pixels, reporter)
+    write_fixes(folder / FIXES, findings.fixes)
+    write_json(folder / RECORD, findings.to_dict())
+    write_text(folder / PAGE, page)
