@@ -17,6 +17,7 @@ from finetune.model.backbone import input_spec
 from finetune.model.pretrained import Choice
 from finetune.model.weights import choose_weights, fetch_weights
 from finetune.recipe.loading import resolve
+from finetune.recipe.overrides import sets
 from finetune.recipe.schema import Recipe
 from finetune.report.check_page import check_page
 from finetune.run import check_run_place
@@ -56,16 +57,24 @@ def check(
     check_exists(source)
     if out is not None:
         check_run_place(Path(out), source)
-    choice = None
-    if weights is not None:
-        choice = choose_weights(chosen.model, absolute(weights), None)
-        fetch_weights(choice)
+    choice = _network(chosen, overrides, weights)
     findings = check_data(source, chosen.data, chosen.seed, reporter)
     if choice is not None:
         findings = _looked_at_by(choice, findings, chosen, reporter)
     if out is not None:
         _write(Path(out), findings, chosen.data.max_pixels, reporter)
     return findings
+
+
+def _network(recipe: Recipe, overrides: Sequence[str], weights: PathName | None) -> Choice | None:
+    """What is to look at the images too; None where no weights are given."""
+    asked = absolute(weights)
+    if asked in (None, "none"):
+        return None
+    override = recipe.model.backbone if sets(overrides, "model.backbone") else None
+    choice = choose_weights(recipe.model, asked, override)
+    fetch_weights(choice)
+    return choice
 
 
 def _looked_at_by(

@@ -20,7 +20,7 @@ from finetune.training.course import Trained
 from finetune.training.setting import Setting
 
 _FEW_IN_GROUPS = 0.05
-"""Share of the test images that stand with another of their group, below which it matters little."""
+"""Share of the test images beside another of their group, below which it matters little."""
 
 
 def finish(run: RunDirectory, planned: Plan, setting: Setting, trained: Trained) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from finetune.api.planning import PathName
 from finetune.console import Reporter, automatic
+from finetune.data.manifest import Item, read_manifest
 from finetune.data.rereading import read_labelled
 from finetune.deploy.bundle import load_bundle
 from finetune.deploy.prediction import classify
@@ -20,6 +21,7 @@ from finetune.model.device import pick_device
 from finetune.recipe.loading import load_recipe
 from finetune.recipe.schema import EvaluateOptions
 from finetune.run import RunDirectory, check_run_place, check_writable, is_run
+from finetune.text import listed, plural
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,6 +86,7 @@ def evaluate(
     items = [i for i in manifest.items if i.status == "ok" and i.split in scored]
     if not items:
         raise DataError("its test part has no image that can be read", where=str(data))
+    _warn_of_known(Path(model), items, reporter)
     files = [manifest.file(item) for item in items]
     logits, errors = classify(classifier, files, reporter, pick_device())
     labels = manifest.labels(items)
@@ -99,11 +102,34 @@ def evaluate(
 
 def _scoring_options(model: Path) -> tuple[EvaluateOptions, int]:
     """How the recipe of the run scores, and its seed; a model away from its run: the defaults."""
-    run = model if is_run(model) else model.parent
-    if not is_run(run) or model not in (run, RunDirectory(run).model):
+    run = _run_of(model)
+    if run is None:
         return EvaluateOptions(), 1
-    recipe = load_recipe(RunDirectory(run).recipe)
+    recipe = load_recipe(run.recipe)
     return recipe.evaluate, recipe.seed
+
+
+def _warn_of_known(model: Path, items: Sequence[Item], reporter: Reporter) -> None:
+    """Tell of images that the run has learnt from or made its choices on: they flatter scores."""
+    run = _run_of(model)
+    if run is None or not run.data.is_file():
+        return
+    learnt = read_manifest(run.data, Path())
+    known = {item.digest for part in ("train", "val") for item in learnt.part(part)}
+    seen = [item.path for item in items if item.digest in known]
+    if seen:
+        count = plural(len(seen), "image is", "images are")
+        reporter.warn(
+            f"{count} among those that the model was trained or chosen on, which flatters the "
+            f"scores: {listed(seen, 4)}"
+        )
+
+
+def _run_of(model: Path) -> RunDirectory | None:
+    """The run that a model lies in; None for a model away from its run."""
+    folder = model if is_run(model) else model.parent
+    run = RunDirectory(folder)
+    return run if is_run(folder) and model in (folder, run.model) else None
 
 
 def load_run(run: PathName) -> Run:
