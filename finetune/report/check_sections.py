@@ -11,10 +11,10 @@ from finetune.inspection.findings import Copies, Findings, Problem
 from finetune.report.pictures import Group, Picture, Section, evenly
 from finetune.text import plural
 
-MOST_PAIRS = 40
-"""Leaks, conflicts, copies and lookalikes, each; more than that nobody goes through by eye."""
+MOST_PAIRS, MOST_CLUSTERS = 40, 30
+"""Shown in a section; more than that nobody goes through by eye."""
 
-_A_GROUP = 6
+_A_CLUSTER = 6
 _A_KIND = 12
 _A_CLASS = 8
 _MOST_CLASSES = 60
@@ -67,7 +67,7 @@ def conflicts(findings: Findings) -> Section:
         "One of the labels is wrong, or the picture belongs into neither class alone. Decide for "
         "each; where most of the copies agree, fixes.csv suggests their label for the others.",
         len(found),
-        [_cluster(findings, each) for each in found[:MOST_PAIRS]],
+        [_cluster(findings, each) for each in found[:MOST_CLUSTERS]],
         entries=len(found),
     )
 
@@ -82,7 +82,7 @@ def copies(findings: Findings) -> Section:
         "suggests to drop the same files but for the first, and to keep those that are nearly "
         "the same in one part.",
         len(found),
-        [_cluster(findings, each) for each in found[:MOST_PAIRS]],
+        [_cluster(findings, each) for each in found[:MOST_CLUSTERS]],
         entries=len(found),
     )
 
@@ -163,7 +163,7 @@ def _cluster(findings: Findings, found: Copies) -> Group:
         by_label.setdefault(item.label, item)
     first = list(by_label.values())
     ordered = [*first, *(item for item in items if item not in first)]
-    return Group(_SAME[found.kind], [Picture.of(item) for item in ordered[:_A_GROUP]], len(items))
+    return Group(_SAME[found.kind], [Picture.of(item) for item in ordered[:_A_CLUSTER]], len(items))
 
 
 def _whole(found: Sequence[Copies]) -> list[Copies]:

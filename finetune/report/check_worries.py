@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from finetune.inspection.findings import Findings
@@ -23,21 +23,33 @@ class Worry:
     anchor: str
 
 
-def worries(findings: Findings, sections: dict[str, Section]) -> list[Worry]:
-    """All of them, the gravest first; ``sections`` are those with content, by anchor."""
-    known = [
-        Worry(text.format(count=plural(sections[anchor].count, *nouns)), anchor)
-        for anchor, nouns, text in _TEXTS
-        if anchor in sections
-    ]
-    return [*known, *_metadata(findings), *_warnings(findings)]
-
-
-_TEXTS = (
-    ("unreadable", ("file",), "{count} can't be read and would be left out."),
-    ("leaks", ("pair",), "{count} of the same picture in two parts: scores come out too good."),
-    ("conflicts", ("picture",), "{count} in several classes at once: labels are wrong."),
+_GRAVE = (
+    ("unreadable", "file", "{count} can't be read and would be left out."),
+    ("leaks", "pair", "{count} of the same picture in two parts: scores come out too good."),
+    ("conflicts", "picture", "{count} in several classes at once: labels are wrong."),
 )
+_SLIGHT = (
+    ("lookalikes", "pair", "{count} of pictures that look alike to a pretrained network."),
+    ("copies", "picture", "{count} more than once in one class."),
+)
+
+
+def worries(findings: Findings, sections: Mapping[str, Section]) -> list[Worry]:
+    """All of them, the gravest first; ``sections`` are those with content, by anchor."""
+    return [
+        *_counted(_GRAVE, sections),
+        *_metadata(findings),
+        *_warnings(findings),
+        *_counted(_SLIGHT, sections),
+    ]
+
+
+def _counted(
+    texts: Sequence[tuple[str, str, str]], sections: Mapping[str, Section]
+) -> Iterator[Worry]:
+    for anchor, noun, text in texts:
+        if anchor in sections:
+            yield Worry(text.format(count=plural(sections[anchor].count, noun)), anchor)
 
 
 def _metadata(findings: Findings) -> Iterator[Worry]:

@@ -15,11 +15,12 @@ _LONGEST = 300
 
 def render(template: str, **values: Any) -> str:
     """The page that ``template`` makes of ``values``: the same bytes for the same values."""
-    return _environment().get_template(template).render(values)
+    return environment().get_template(template).render(values)
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Where our templates are found, and how they are filled: always escaped, nothing missing."""
     environment = Environment(
         loader=PackageLoader("finetune.report"),
         autoescape=True,
