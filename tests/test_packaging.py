@@ -48,6 +48,8 @@ def test_the_wheel_holds_one_top_level_package(wheel: Path) -> None:
         assert f"finetune/recipes/{recipe.name}" in names
     assert "finetune/datasets/digits.yaml" in names
     assert "finetune/py.typed" in names
+    for template in (ROOT / "finetune" / "report" / "templates").iterdir():
+        assert f"finetune/report/templates/{template.name}" in names
     packages = {path.parent.relative_to(ROOT) for path in (ROOT / "finetune").rglob("__init__.py")}
     assert {f"{package}/__init__.py" for package in packages} <= set(names)
 

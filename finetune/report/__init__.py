@@ -1,1 +1,1 @@
-"""Pages that people read."""
+"""Pages for people: one HTML file each, with all that it shows inside."""

@@ -1,0 +1,93 @@
+"""Small pictures that a page carries inside."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from finetune.console import Reporter
+from finetune.data.decoding import (
+    UnreadableImage,
+    open_image,
+    opened,
+    upright_rgb,
+    without_warnings,
+)
+from finetune.environment import usable_cores
+
+LONGER_SIDE = 120
+"""Pixels: enough to see what is on a picture, and a thousand of them are three megabytes."""
+
+_MOST_BYTES = 3_500
+_QUALITIES = (70, 45, 20, 1)
+_THREADS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Thumbnail:
+    """A picture of at most `LONGER_SIDE` pixels.
+
+    Attributes:
+        uri: All of it, as a ``data:`` address.
+        width: Pixels.
+        height: Pixels.
+    """
+
+    uri: str
+    width: int
+    height: int
+
+
+def make_thumbnails(
+    root: Path, paths: Sequence[str], max_pixels: int, reporter: Reporter
+) -> Mapping[str, Thumbnail | None]:
+    """A thumbnail of each file below ``root``, upright; None where it can't be read (any more)."""
+
+    def make(path: str) -> Thumbnail | None:
+        try:
+            return thumbnail(root / path, max_pixels)
+        except UnreadableImage:
+            return None
+
+    made: dict[str, Thumbnail | None] = {}
+    with (
+        reporter.task("Making thumbnails", len(paths), "images") as task,
+        without_warnings(),
+        ThreadPoolExecutor(min(_THREADS, usable_cores())) as pool,
+    ):
+        for path, result in zip(paths, pool.map(make, paths), strict=True):
+            made[path] = result
+            task.advance()
+    return made
+
+
+def thumbnail(path: Path, max_pixels: int) -> Thumbnail:
+    """A small picture of a file's; a JPEG is decoded at a reduced size.
+
+    Raises:
+        UnreadableImage: As `finetune.data.decoding.decode`.
+    """
+    with opened(path) as file, open_image(file, max_pixels) as image:
+        image.draft(image.mode, (2 * LONGER_SIDE, 2 * LONGER_SIDE))
+        picture = upright_rgb(image)
+        picture.thumbnail((LONGER_SIDE, LONGER_SIDE), Image.Resampling.LANCZOS)
+        encoded = base64.b64encode(_encoded(picture)).decode("ascii")
+        return Thumbnail(f"data:image/webp;base64,{encoded}", *picture.size)
+
+
+def _encoded(picture: Image.Image) -> bytes:
+    """As WebP, as well as a bounded number of bytes allows (noise takes three times as many)."""
+    data = b""
+    for quality in _QUALITIES:
+        buffer = io.BytesIO()
+        picture.save(buffer, "WEBP", quality=quality)
+        data = buffer.getvalue()
+        if len(data) <= _MOST_BYTES:
+            break
+    return data
