@@ -54,10 +54,11 @@ def _show(screen: Screen, findings: Findings) -> None:
     head = f"{findings.name}: {plural(parts.total(), 'image')} in {len(counts):,} classes ({total})"
     screen.print(Text(printable(head), style="bold"), soft_wrap=True)
     screen.print(_found(findings))
-    for line in findings.warnings[:_MOST_WARNINGS]:
+    told = findings.sentences()
+    for line in told[:_MOST_WARNINGS]:
         screen.print(Text.assemble(("warning: ", "bold yellow"), printable(line)), soft_wrap=True)
-    if len(findings.warnings) > _MOST_WARNINGS:
-        screen.print(f"and {plural(len(findings.warnings) - _MOST_WARNINGS, 'more warning')}")
+    if len(told) > _MOST_WARNINGS:
+        screen.print(f"and {plural(len(told) - _MOST_WARNINGS, 'more warning')}")
     for line in findings.advice:
         screen.print(Text.assemble(("advice: ", "bold green"), printable(line)), soft_wrap=True)
 

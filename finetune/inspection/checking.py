@@ -17,7 +17,7 @@ from finetune.data.dividing import as_given, divide
 from finetune.data.leaks import find_leaks
 from finetune.data.looking import Look
 from finetune.data.manifest import Item
-from finetune.data.metadata import MetadataLeak, metadata_leaks
+from finetune.data.metadata import metadata_leaks
 from finetune.data.oddities import oddities
 from finetune.data.reading import list_data
 from finetune.data.surveying import Survey, survey
@@ -51,7 +51,7 @@ def check_data(data: Path, options: DataOptions, seed: int, reporter: Reporter) 
     copies = _copies(surveyed)
     metadata = metadata_leaks(items, surveyed.looks, seed)
     findings = Findings(
-        name=data.name,
+        name=data.resolve().name,
         root=listing.root,
         items=items,
         divided=divided,
@@ -66,8 +66,6 @@ def check_data(data: Path, options: DataOptions, seed: int, reporter: Reporter) 
             *_faults(surveyed, divided),
             *told.warnings,
             *_on_problems(problems),
-            *_on_copies(copies, items),
-            *map(_on_metadata, metadata),
         ],
         advice=[],
         fixes=suggest(items, copies, leaks, problems),
@@ -171,19 +169,3 @@ def _on_problems(problems: Sequence[Problem]) -> Iterator[str]:
     if modes:
         told = ", ".join(f"{count:,} with {mode}" for mode, count in modes.most_common())
         yield f"unusual colour modes, converted to RGB: {told}"
-
-
-def _on_copies(copies: Sequence[Copies], items: Sequence[Item]) -> Iterator[str]:
-    conflicts = [c for c in copies if len({items[place].label for place in c.places}) > 1]
-    if conflicts:
-        first = [items[place] for place in conflicts[0].places[:2]]
-        told = " and ".join(f"{item.path} ({item.label})" for item in first)
-        count = plural(len(conflicts), "picture stands", "pictures stand")
-        yield f"{count} in several classes: {listed([told])}"
-
-
-def _on_metadata(leak: MetadataLeak) -> str:
-    return (
-        f"the {leak.trait} of a file alone tells its class with an accuracy of {leak.accuracy:.2f} "
-        f"(guessing: {leak.baseline:.2f}); a network can learn that in place of the picture"
-    )

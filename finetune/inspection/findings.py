@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,7 @@ from finetune.data.leaks import Leak
 from finetune.data.looking import Look
 from finetune.data.manifest import PARTS, Item
 from finetune.data.metadata import MetadataLeak
+from finetune.text import listed, plural
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ class Findings:
         problems: Odd pictures, by path.
         metadata: Traits of the files that tell the classes apart.
         lookalikes: Pairs that features find; None where no weights were given.
-        warnings: What a person should look at, a sentence each.
+        warnings: What else a person should look at, a sentence each.
         advice: What to do, a sentence each with its reason.
         fixes: What could be done about single images.
     """
@@ -107,9 +108,25 @@ class Findings:
                 found[item.label][item.split] += 1
         return {name: {part: found[name][part] for part in PARTS} for name in sorted(found)}
 
+    @cached_property
     def conflicts(self) -> list[Copies]:
-        """Copies that carry different labels."""
-        return [c for c in self.copies if len({self.items[p].label for p in c.places}) > 1]
+        """Copies that carry different labels, each picture once."""
+        near = {place for each in self.copies if each.kind == "near" for place in each.places}
+        return [
+            each
+            for each in self.copies
+            if len({self.items[place].label for place in each.places}) > 1
+            and (each.kind == "near" or each.places[0] not in near)
+        ]
+
+    def sentences(self) -> list[str]:
+        """All that a person should look at, besides files and copies: the gravest first."""
+        return [
+            *_on_conflicts([self.items[place] for each in self.conflicts[:1]
+                            for place in each.places], len(self.conflicts)),
+            *map(_on_metadata, self.metadata),
+            *self.warnings,
+        ]  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
         """The contents of ``check.json``."""
@@ -128,7 +145,7 @@ class Findings:
                 for m in self.metadata
             ],
             "lookalikes": self._lookalikes_to_list(),
-            "warnings": list(self.warnings),
+            "warnings": self.sentences(),
             "advice": list(self.advice),
         }
 
@@ -160,3 +177,20 @@ class Findings:
             }
             for each in self.lookalikes
         ]
+
+
+def _on_conflicts(first: Sequence[Item], count: int) -> Iterator[str]:
+    """A sentence on ``count`` conflicts, the first of which is between the items ``first``."""
+    if first:
+        one = first[0]
+        other = next(item for item in first if item.label != one.label)
+        told = " and ".join(f"{item.path} ({item.label})" for item in (one, other))
+        stands = plural(count, "picture stands", "pictures stand")
+        yield f"{stands} in several classes: {listed([told])}"
+
+
+def _on_metadata(leak: MetadataLeak) -> str:
+    return (
+        f"the {leak.trait} of a file alone tells its class with an accuracy of {leak.accuracy:.2f} "
+        f"(guessing: {leak.baseline:.2f}); a network can learn that in place of the picture"
+    )

@@ -60,7 +60,7 @@ def leaks(findings: Findings) -> Section:
 
 def conflicts(findings: Findings) -> Section:
     """Copies with different labels."""
-    found = _whole(findings.conflicts())
+    found = findings.conflicts
     return Section(
         "conflicts",
         "The same picture with different labels",

@@ -55,7 +55,7 @@ def warnings(findings: Findings) -> Section:
     """All that a person should look at, in words."""
     return Section(
         "warnings",
-        "All warnings",
+        "Other warnings",
         "What the check said, in the order in which it came up.",
         len(findings.warnings),
         lines=findings.warnings[:_MOST_ROWS],

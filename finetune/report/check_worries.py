@@ -62,9 +62,6 @@ def _metadata(findings: Findings) -> Iterator[Worry]:
 
 
 def _warnings(findings: Findings) -> Iterator[Worry]:
-    """The first line of each, but for what a worry above says in its own words."""
-    above = [f"the {leak.trait} of a file alone tells its class" for leak in findings.metadata]
-    above += ["in several classes: "] if findings.conflicts() else []
+    """The first line of each."""
     for warning in findings.warnings:
-        if not any(words in warning for words in above):
-            yield Worry(warning.split("\n")[0], "warnings")
+        yield Worry(warning.split("\n")[0], "warnings")

@@ -217,7 +217,7 @@ def test_what_has_a_section_is_worried_about_once(photos):
     (root / "blue" / "copy.jpg").write_bytes((root / "red" / "000.png").read_bytes())
     findings = check_data(root, load_recipe("lp_ft").data, 1, Silent())
     assert findings.metadata
-    assert findings.conflicts()
+    assert findings.conflicts
     text = page_of(findings).text
     first = text[: text.index("Advice")]
     assert first.count("several classes") == 1
