@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def down(crop: Crop, side: int) -> Floats:
     return _cut(crop.top, crop.bottom, side)
 
 
-def sampling(places: npt.NDArray[np.float64], count: int) -> Floats:
+def sampling(places: Floats, count: int) -> Floats:
     """The matrix ``[len(places), count]`` that reads a row of ``count`` values between its pixels.
 
     By Catmull-Rom's cubic; beyond the edges the last value goes on.

@@ -66,6 +66,6 @@ def fingerprint(image: Image.Image) -> bytes:
     """
     # With a gap, a large picture is averaged over whole pixels first, which is many times faster.
     small = image.resize((SIDE, SIDE), Image.Resampling.BILINEAR, reducing_gap=3.0)
-    grey, *colour = small.convert("YCbCr").split()
+    grey, *colour = small.convert("RGB").convert("YCbCr").split()
     squares = [channel.reduce(SIDE // COLOURS).tobytes() for channel in colour]
     return b"".join([grey.tobytes(), *squares, bytes([min(255, *image.size)])])

@@ -19,11 +19,11 @@ _LIKE = 0.80
 for the finest textures; two shirts of one cut on one ground have 0.72 at most."""
 
 _MOSTLY_LIKE = 0.94
-"""The same without the quarter of the squares that differ the most, where there may be lettering:
-watermarked copies have 0.98 and more, two shirts 0.92 at most."""
+"""The same without the squares that differ the most, where there may be lettering:
+watermarked copies have 0.97 and more, two shirts 0.87 at most."""
 
 _REPEATING, _MOSTLY_REPEATING = 0.84, 0.97
-"""The same for stripes and chequers; two photographs of chequers of one kind and colour have 0.81."""
+"""The same for stripes and chequers; two photographs of chequers of the same kind have 0.81."""
 
 _FEW = 20.0
 """Waves that a picture's detail is spread over, below which it is but stripes or chequers."""
@@ -33,8 +33,10 @@ _EQUAL = 0.05
 two digits differ by 0.1 and more. Of no contrast, only equal ones are near-duplicates."""
 
 _SQUARES = 8
-_KEPT = 48
-"""Of the 64 squares of a picture, those that are compared when the others are left out."""
+"""Along a side, for the comparison without some of them."""
+
+_LEFT_OUT = 0.25
+"""Share of a picture's detail that may lie in squares which are left out."""
 
 _CAST, _PALER = 6.0, 0.4
 """How far colours may differ: so many steps of 255 and this share of their strength on top (root
@@ -106,33 +108,48 @@ def _correlations(first: Floats, second: Floats) -> tuple[Floats, Floats]:
     both, one, other = (
         _by_square(a * b) for a, b in ((first, second), (first, first), (second, second))
     )
-    best = np.argsort(one + other - 2 * both, axis=1)[:, :_KEPT]
-    kept = [np.take_along_axis(sums, best, axis=1) for sums in (both, one, other)]
-    return _correlation(both, one, other), _correlation(*kept)
+    kept = ~_left_out(one + other - 2 * both, np.minimum(one, other))
+    return _correlation(both, one, other), _correlation(both * kept, one * kept, other * kept)
+
+
+def _left_out(differences: Floats, detail: Floats) -> Flags:
+    """The squares that differ most, as long as they hold no more than a share of the detail.
+
+    By detail and not by area: else two small things on one ground would be left out whole.
+    """
+    order = np.argsort(-differences, axis=1)
+    passed = np.cumsum(np.take_along_axis(detail, order, axis=1), axis=1)
+    out = np.empty(detail.shape, bool)
+    np.put_along_axis(out, order, passed <= _LEFT_OUT * detail.sum(axis=1, keepdims=True), axis=1)
+    return out
 
 
 def _correlation(both: Floats, one: Floats, other: Floats) -> Floats:
     product = one.sum(axis=1) * other.sum(axis=1)
-    return both.sum(axis=1) / np.sqrt(np.maximum(product, 1e-12))
+    correlation: Floats = both.sum(axis=1) / np.sqrt(np.maximum(product, 1e-12))
+    return correlation
 
 
 def _by_square(values: Floats) -> Floats:
     """Sums over each of the squares, ``[N, 64]``."""
     width = SIDE // _SQUARES
-    squares = values.reshape(-1, _SQUARES, width, _SQUARES, width).sum(axis=(2, 4))
-    return squares.reshape(len(values), -1)
+    squares = values.reshape(-1, _SQUARES, width, _SQUARES, width)
+    sums: Floats = squares.sum(axis=(2, 4)).reshape(len(values), -1)
+    return sums
 
 
 def _equal(first: Floats, second: Floats) -> Flags:
     contrast = np.minimum(first.std(axis=(1, 2)), second.std(axis=(1, 2)))
-    return _size(first - second) <= _EQUAL * contrast
+    equal: Flags = _size(first - second) <= _EQUAL * contrast
+    return equal
 
 
 def _same_colours(first: Floats, second: Floats) -> Flags:
     strength = np.maximum(_size(first), _size(second))
-    return _size(first - second) <= _CAST + _PALER * strength
+    return np.less_equal(_size(first - second), _CAST + _PALER * strength)
 
 
 def _size(values: Floats) -> Floats:
     """Root of the mean square, ``[N]``."""
-    return np.sqrt((values**2).reshape(len(values), -1).mean(axis=1))
+    squares: Floats = (values**2).reshape(len(values), -1).mean(axis=1)
+    return np.sqrt(squares)

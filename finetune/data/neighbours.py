@@ -75,7 +75,8 @@ class Neighbours:
         """Who stands beside each in a list, ``[N, 2 * _REACH]``."""
         place = np.searchsorted(one.keys, _key(wanted, one.taken))
         places = place[:, None] + np.arange(-_REACH, _REACH)
-        return one.owners[np.clip(places, 0, len(one.owners) - 1)]
+        beside: npt.NDArray[np.int32] = one.owners[np.clip(places, 0, len(one.owners) - 1)]
+        return beside
 
     def _bits(self, wanted: Codes, found: npt.NDArray[np.int32]) -> Indices:
         different = np.zeros(found.shape, np.int64)

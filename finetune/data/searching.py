@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     Indices = npt.NDArray[np.int64]
 
 _AT_A_TIME = 1024
-"""Pictures that are looked for together: some hundred megabytes at most."""
+"""Pictures that are looked for together, and pairs that are compared together."""
+
+_THREADS = 8
+"""Each has up to a hundred megabytes under way."""
 
 
 def near_pairs(
@@ -47,7 +50,7 @@ def near_pairs(
     with (
         # Threads for the pictures, not within products of small matrices, where they only wait.
         threadpool_limits(1, "blas"),
-        ThreadPoolExecutor(usable_cores()) as pool,
+        ThreadPoolExecutor(min(_THREADS, usable_cores())) as pool,
         reporter.task("Looking for near-duplicates", count, "images") as task,
     ):
         parts = list(_parts(count))
@@ -85,17 +88,11 @@ def _found(
 
 def _candidates(own: Looks, start: int, known: Neighbours) -> tuple[Indices, Indices, Indices]:
     """Pairs to compare: places in ``own``, places among all, and as which crop, the nearest one."""
-    rows, others, bits, crops = [], [], [], []
-    for number, crop in enumerate(CROPS):
-        row, other, far = known.nearest(codes(waves(own.relief, crop)))
-        rows.append(row)
-        others.append(other)
-        bits.append(far)
-        crops.append(np.full(len(row), number))
-    row, other, far, crop = (np.concatenate(lists) for lists in (rows, others, bits, crops))
-    order = np.lexsort((crop, far, other, row))
-    order = order[row[order] + start != other[order]]
-    row, other, crop = row[order], other[order], crop[order]
-    new = np.ones(len(row), bool)
-    new[1:] = (row[1:] != row[:-1]) | (other[1:] != other[:-1])
-    return row[new], other[new], crop[new]
+    met = [known.nearest(codes(waves(own.relief, crop))) for crop in CROPS]
+    crops = np.repeat(np.arange(len(CROPS)), [len(rows) for rows, _, _ in met])
+    rows, others, bits = (np.concatenate(column) for column in zip(*met, strict=True))
+    order = np.lexsort((crops, bits, others, rows))
+    order = order[rows[order] + start != others[order]]
+    pairs = np.stack([rows[order], others[order]])
+    new = np.append(True, (pairs[:, 1:] != pairs[:, :-1]).any(axis=0))[: len(order)]
+    return pairs[0, new], pairs[1, new], crops[order][new]
