@@ -56,8 +56,8 @@ class Neighbours:
         self._known = known
         self._lists = [_sorted_list(known, taken) for taken in _choices()]
 
-    def nearest(self, wanted: Codes) -> tuple[Indices, Indices, Indices]:
-        """Pairs of codes that are near: places in ``wanted``, places among the known, and bits.
+    def nearest(self, wanted: Codes) -> tuple[Indices, Indices]:
+        """Pairs of codes that are near: places in ``wanted``, and places among the known.
 
         At most `MOST` for each of ``wanted``, and none farther than `FARTHEST` bits. Which of
         those that are as near is chance, but always the same.
@@ -67,9 +67,8 @@ class Neighbours:
         bits = self._bits(wanted, found)
         bits[:, 1:][found[:, 1:] == found[:, :-1]] = 64 * _WORDS  # met in an earlier list
         best = np.argsort(bits, axis=1, kind="stable")[:, :MOST]
-        nearest = np.take_along_axis(bits, best, axis=1)
-        rows, columns = np.nonzero(nearest <= FARTHEST)
-        return rows, found[rows, best[rows, columns]].astype(np.int64), nearest[rows, columns]
+        rows, columns = np.nonzero(np.take_along_axis(bits, best, axis=1) <= FARTHEST)
+        return rows, found[rows, best[rows, columns]].astype(np.int64)
 
     def _beside(self, wanted: Codes, one: _List) -> npt.NDArray[np.int32]:
         """Who stands beside each in a list, ``[N, 2 * _REACH]``."""

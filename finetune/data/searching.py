@@ -87,12 +87,12 @@ def _found(
 
 
 def _candidates(own: Looks, start: int, known: Neighbours) -> tuple[Indices, Indices, Indices]:
-    """Pairs to compare: places in ``own``, places among all, and as which crop, the nearest one."""
+    """What to compare: places in ``own``, places among all, and as which crop.
+
+    A pair that is near as several crops is compared as each: which fits best the codes can't tell.
+    """
     met = [known.nearest(codes(waves(own.relief, crop))) for crop in CROPS]
-    crops = np.repeat(np.arange(len(CROPS)), [len(rows) for rows, _, _ in met])
-    rows, others, bits = (np.concatenate(column) for column in zip(*met, strict=True))
-    order = np.lexsort((crops, bits, others, rows))
-    order = order[rows[order] + start != others[order]]
-    pairs = np.stack([rows[order], others[order]])
-    new = np.append(True, (pairs[:, 1:] != pairs[:, :-1]).any(axis=0))[: len(order)]
-    return pairs[0, new], pairs[1, new], crops[order][new]
+    crops = np.repeat(np.arange(len(CROPS)), [len(rows) for rows, _ in met])
+    rows, others = (np.concatenate(column) for column in zip(*met, strict=True))
+    apart = rows + start != others
+    return rows[apart], others[apart], crops[apart]
