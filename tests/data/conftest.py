@@ -17,7 +17,7 @@ class Recorder:
 
     said: list[str] = field(default_factory=list)
     warned: list[str] = field(default_factory=list)
-    advanced: int = 0
+    counted: list[tuple[str, int]] = field(default_factory=list)
 
     def say(self, message: str) -> None:
         self.said.append(message)
@@ -29,15 +29,24 @@ class Recorder:
         raise AssertionError("reading data shows no table")
 
     @contextmanager
-    def task(self, title: str, total: int, unit: str, done: int = 0) -> Iterator[Recorder]:
-        yield self
-        assert self.advanced == total
+    def task(self, title: str, total: int, unit: str, done: int = 0) -> Iterator[Counter]:
+        counter = Counter(done)
+        yield counter
+        self.counted.append((title, counter.done))
+        assert counter.done == total
+
+
+@dataclass
+class Counter:
+    """A task that counts, and sees to it that all is counted."""
+
+    done: int
 
     def rename(self, title: str) -> None:
         pass
 
     def advance(self, count: int = 1, **scores: float) -> None:
-        self.advanced += count
+        self.done += count
 
 
 @pytest.fixture
