@@ -49,7 +49,8 @@ class Item:
             aside where DATA itself does not say.
         group: What it has in common with others that must stand on its side; empty: nothing.
         digest: SHA-256 of the file's bytes in hex; empty where they couldn't be read.
-        status: ``ok``, ``bad`` (can't be read) or ``dropped`` (listed twice).
+        status: ``ok``, ``bad`` (can't be read) or ``dropped`` (listed twice, or it ties two parts
+            together).
         reason: Why it is not ``ok``.
     """
 
@@ -62,8 +63,10 @@ class Item:
     reason: str = ""
 
 
-_COLUMNS = tuple(field.name for field in fields(Item))
-_VALUES = attrgetter(*_COLUMNS)
+COLUMNS = tuple(field.name for field in fields(Item))
+"""Of a manifest's file."""
+
+_VALUES = attrgetter(*COLUMNS)
 
 
 def spread(items: Sequence[Item], count: int) -> list[Item]:
@@ -128,7 +131,7 @@ class Manifest:
             temporary.open("w", encoding="utf-8", newline="") as file,
         ):
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(_COLUMNS)
+            writer.writerow(COLUMNS)
             writer.writerows([to_cell(value) for value in _VALUES(item)] for item in self.items)
 
 
@@ -145,10 +148,10 @@ def read_manifest(path: Path, root: Path) -> Manifest:
             items = [Item(*(from_cell(cell) for cell in row)) for row in rows]
     except (OSError, UnicodeDecodeError, csv.Error, TypeError) as error:
         raise DataError(f"no list of images can be read here: {error}", where=str(path)) from error
-    if header != _COLUMNS:
+    if header != COLUMNS:
         raise DataError(
             f"the columns are {', '.join(header)}",
             where=str(path),
-            mend=f"A list of images has {', '.join(_COLUMNS)}.",
+            mend=f"A list of images has {', '.join(COLUMNS)}.",
         )
     return Manifest.of(root, items)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from finetune.data import judging
 from finetune.data.dividing import divide
-from finetune.data.grouping import FEWEST
 from finetune.data.hygiene import bad_lines, check_files
 from finetune.data.indexing import LAYOUT, Listing, list_folder, printable_path
 from finetune.data.manifest import Item, Manifest
+from finetune.data.pool import FEWEST
 from finetune.data.table import TABLE_SUFFIXES, list_table
 from finetune.errors import DataError
 from finetune.run import is_run
@@ -42,7 +42,7 @@ def read_data(data: Path, options: DataOptions, seed: int, reporter: Reporter) -
     listing = _looked_at(data, listing, options.max_pixels, reporter, options.on_bad_image)
     _raise_if(data, _count_faults(listing))
     _tell_empty(listing, reporter)
-    divided = divide(listing.items, options, seed, reporter)
+    divided = divide(listing.items, options, seed, reporter, root=listing.root)
     _judge_division(data, divided, options, reporter)
     return Manifest.of(listing.root, divided)
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 from finetune.recipe.faults import Fault
 from finetune.recipe.outline import outline, places
-
 from finetune.recipe.sections import Section
 
 if TYPE_CHECKING:

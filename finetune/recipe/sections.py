@@ -60,7 +60,7 @@ class GroupOptions(Section):
         "DATA, such as `patient(\\d+)`. Images of one match are a group: what its parentheses "
         "capture, or all of it where it has none.",
     )
-    exif: Annotated[float, Field(gt=0.0)] | None = Field(
+    exif: Annotated[float, Field(gt=0.0, le=525_600.0)] | None = Field(
         None,
         description="Minutes. Images of one camera, each taken at most so long after the one "
         "before, are a group: a burst, by EXIF DateTimeOriginal.",

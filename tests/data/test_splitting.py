@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from finetune.data.filling import Shares, allocate
 from finetune.data.manifest import PARTS, Item
-from finetune.data.splitting import Shares, allocate, assign, split
+from finetune.data.splitting import assign, split
 
 SHARES = st.sampled_from([0.0, 0.1, 0.15, 0.2, 0.4])
 

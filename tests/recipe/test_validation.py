@@ -193,7 +193,8 @@ def test_every_closed_key_refuses_a_wrong_type_in_its_own_name() -> None:
         ("{patern: x}", "data.group.patern: unknown key; the nearest is pattern (the keys here: "),
         ("{}", "data.group: give pattern or exif, one of them"),
         ("{pattern: x, exif: 3}", "data.group: give pattern or exif, one of them"),
-        ("{exif: 0}", "data.group.exif: must be a number, above 0, or null; got 0"),
+        ("{exif: 0}", "data.group.exif: must be a number, above 0 and at most 525600, or null; "
+         "got 0"),
         ("{pattern: 'a(b'}", "data.group.pattern: is no regular expression: missing ), "
          "unterminated subpattern at position 1"),
         ("{pattern: 'a{99999999999999}'}", "data.group.pattern: is no regular expression: the "),
