@@ -32,7 +32,7 @@ def as_given(items: Sequence[Item], reporter: Reporter) -> list[Item]:
         "DATA has a val part but no test part: it was kept apart for judging, so it is the test "
         "part here."
     )
-    return [replace(i, split="test") if i.split == "val" else i for i in items]
+    return [i.of_part("test") if i.split == "val" else i for i in items]
 
 
 def divide(
@@ -124,7 +124,7 @@ class _Carving:
             self._tell(chosen, parts)
         divided = list(items)
         for place, part in zip(pool, parts, strict=True):
-            divided[place] = replace(items[place], split=part)
+            divided[place] = items[place].of_part(part)
         return divided
 
     def _tell(self, pool: Sequence[Item], parts: Sequence[str]) -> None:

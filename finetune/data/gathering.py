@@ -101,8 +101,12 @@ def _bursts(
     if len(groups) == 1 and len(next(iter(groups.values()))) == ok:
         raise _fault("exif", f"{minutes:g} minutes put every image into one group", "Take fewer.")
     if timeless:
-        count = plural(len(timeless), "image doesn't", "images don't")
-        reporter.warn(f"{count} say when taken, so nothing joins them in time: {listed(timeless)}")
+        count = plural(
+            len(timeless),
+            "image doesn't say when it was taken",
+            "images don't say when they were taken",
+        )
+        reporter.warn(f"{count}; no burst is looked for there: {listed(timeless)}")
     return groups
 
 

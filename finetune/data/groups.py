@@ -33,13 +33,12 @@ def joined(items: Sequence[Item], sources: Iterable[Groups]) -> list[Item]:
         items: Their ``group`` is the first source.
         sources: Further groups, by places in ``items``; one may overlap with another.
     """
-    every = [_among_ok(groups, items) for groups in (own_groups(items), *sources)]
+    own = _among_ok(own_groups(items), items, fewest=1)
+    every = [own, *(_among_ok(groups, items, fewest=2) for groups in sources)]
     component = _components(len(items), every)
     names = _names(component, every)
-    return [
-        replace(item, group=name) if (name := names.get(number, "")) != item.group else item
-        for item, number in zip(items, component.tolist(), strict=True)
-    ]
+    numbered = zip(items, component.tolist(), strict=True)
+    return [_named(item, names.get(number, "")) for item, number in numbered]
 
 
 def own_groups(items: Sequence[Item]) -> dict[str, list[int]]:
@@ -64,9 +63,15 @@ def by_name(names: Iterable[str]) -> dict[str, list[int]]:
     return groups
 
 
-def _among_ok(groups: Groups, items: Sequence[Item]) -> dict[str, list[int]]:
+def _named(item: Item, name: str) -> Item:
+    """``item`` with its component's name; one that is not ok is in none and keeps its own."""
+    return item if item.status != "ok" or item.group == name else replace(item, group=name)
+
+
+def _among_ok(groups: Groups, items: Sequence[Item], fewest: int) -> dict[str, list[int]]:
+    """The groups less what is not ok, where ``fewest`` images are left."""
     ok = {name: [p for p in places if items[p].status == "ok"] for name, places in groups.items()}
-    return {name: places for name, places in ok.items() if places}
+    return {name: places for name, places in ok.items() if len(places) >= fewest}
 
 
 def _components(count: int, sources: Iterable[Groups]) -> npt.NDArray[np.int64]:
