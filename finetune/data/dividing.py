@@ -12,6 +12,7 @@ from finetune.data.gathering import Ties, gathered, sources
 from finetune.data.growing import check_agreement, known_parts, ties
 from finetune.data.splitting import split
 from finetune.data.telling import groups_told, held_back
+from finetune.memory import without_collecting
 from finetune.text import listed, plural
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def as_given(items: Sequence[Item], reporter: Reporter) -> list[Item]:
     return [i.of_part("test") if i.split == "val" else i for i in items]
 
 
+@without_collecting()
 def divide(
     items: Sequence[Item],
     options: DataOptions,

@@ -101,12 +101,8 @@ def _bursts(
     if len(groups) == 1 and len(next(iter(groups.values()))) == ok:
         raise _fault("exif", f"{minutes:g} minutes put every image into one group", "Take fewer.")
     if timeless:
-        count = plural(
-            len(timeless),
-            "image doesn't say when it was taken",
-            "images don't say when they were taken",
-        )
-        reporter.warn(f"{count}; no burst is looked for there: {listed(timeless)}")
+        count = plural(len(timeless), "image")
+        reporter.warn(f"{count} without a time (EXIF), and so in no burst: {listed(timeless)}")
     return groups
 
 

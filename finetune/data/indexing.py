@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from finetune.data.decoding import SUFFIXES
 from finetune.data.manifest import Item, part_named
 from finetune.errors import DataError
+from finetune.memory import without_collecting
 from finetune.run import is_run
 from finetune.text import listed, plural
 
@@ -50,6 +51,7 @@ class Listing:
     warnings: tuple[str, ...] = ()
 
 
+@without_collecting()
 def list_folder(data: Path) -> Listing:
     """The images of a folder of class folders, or of one with split folders.
 

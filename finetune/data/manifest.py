@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from finetune.errors import DataError
 from finetune.files import replacing
+from finetune.memory import without_collecting
 from finetune.text import from_cell, to_cell
 
 if TYPE_CHECKING:
@@ -141,6 +142,7 @@ class Manifest:
             writer.writerows([to_cell(value) for value in _VALUES(item)] for item in self.items)
 
 
+@without_collecting()
 def read_manifest(path: Path, root: Path) -> Manifest:
     """The manifest that `Manifest.write_csv` wrote to ``path``, for files below ``root``.
 
