@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+import os
 import resource
 import shutil
 import tempfile
@@ -149,6 +150,7 @@ def page(done: list[Step], images: int) -> str:
     machine = describe_machine()
     counted = [step for step in done if step.counted]
     total, peak = sum(step.seconds for step in counted), max(step.peak for step in done)
+    processor, load = sum(step.processor for step in counted), os.getloadavg()[0]
     lines = [
         f"<!-- {machine['processor']}, {machine['cores']} cores, Python {machine['python']} -->",
         f"Indexing and dividing {images:,} images in {CLASSES:,} classes, a tenth of them in "
@@ -158,7 +160,8 @@ def page(done: list[Step], images: int) -> str:
         "|---|---|---|---|",
         *(f"| {s.name} | {s.seconds:.1f} | {s.processor:.1f} | {s.peak:.2f} GiB |" for s in done),
         "",
-        f"The first {len(counted)} together take {total:.1f} s ({LIMIT_SECONDS} s are the limit); "
+        f"The first {len(counted)} together take {total:.1f} s ({LIMIT_SECONDS} s are the limit), "
+        f"{processor:.1f} s of them on the processor, of which {load:.0f} processes wanted a part; "
         f"the peak of all is {peak:.2f} GiB ({LIMIT_GIB:g} GiB).",
     ]
     return "\n".join(lines) + "\n"
