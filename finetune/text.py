@@ -42,13 +42,16 @@ def to_cell(name: str) -> str:
     Backslashes are doubled, unsafe characters escaped as in `printable`, and a leading ``= + - @``
     or ``'`` gets a ``'`` before it (a number like ``-1`` doesn't). `from_cell` gives the name back.
     """
+    if name.isalnum() and name.isascii():  # most are, and there are millions
+        return name
     cell = _UNSAFE_OR_BACKSLASH.sub(lambda match: _escape(match.group()), name)
     return f"'{cell}" if cell.startswith(_FORMULA_STARTS) and not _is_number(cell) else cell
 
 
 def from_cell(cell: str) -> str:
     """The name that `to_cell` wrote as ``cell``."""
-    return _ESCAPED.sub(_unescape, cell.removeprefix("'"))
+    cell = cell.removeprefix("'")
+    return _ESCAPED.sub(_unescape, cell) if "\\" in cell else cell
 
 
 def _unescape(match: re.Match[str]) -> str:

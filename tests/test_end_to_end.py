@@ -16,6 +16,7 @@ import torch
 
 import finetune
 from finetune.console import Silent
+from finetune.data.manifest import read_manifest
 from finetune.errors import DataError, FinetuneError, RunError
 from finetune.recipe.loading import load_recipe
 from finetune.text import from_cell
@@ -69,6 +70,28 @@ def test_the_run_directory_holds_what_the_contract_says(run: finetune.Run) -> No
         "model.safetensors",
         "config.json",
         "preprocessing.json",
+    }
+
+
+def test_an_earlier_division_is_kept_and_its_file_recorded(
+    run: finetune.Run, tmp_path: Path
+) -> None:
+    data = tmp_path / "photos"
+    shutil.copytree(run.path.parent / "photos", data)
+    shutil.move(data / "red" / "003.png", data / "red" / "moved.png")
+    shutil.copy(data / "blue" / "000.png", data / "blue" / "copy.png")
+    again = train(data, tmp_path / "run", f"data.splits={run.path}", "seed=9")
+    before = read_manifest(run.path / "data.csv", data).items
+    after = {item.digest: item.split for item in read_manifest(again.path / "data.csv", data).items}
+    assert {item.digest: item.split for item in before} == after
+    assert load_recipe(again.path / "recipe.yaml").data.splits is None
+    environment = json.loads((again.path / "environment.json").read_text())
+    file = run.path / "data.csv"
+    assert environment["data"]["named"] == {
+        "data.splits": {
+            "file": str(file),
+            "digest": hashlib.sha256(file.read_bytes()).hexdigest(),
+        }
     }
 
 

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import gc
 import platform
 import subprocess
 import sys
 
 import pytest
+
+from finetune.memory import without_collecting
 
 SCRIPT = """
 import resource
@@ -66,3 +69,15 @@ def test_elsewhere_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ctypes.CDLL", None)  # would fail if it were called
     keep_freed_memory()
     give_back_freed_memory()
+
+
+def test_the_collector_rests_and_is_as_it_was() -> None:
+    with without_collecting():
+        assert not gc.isenabled()
+        with without_collecting():
+            pass
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    with pytest.raises(KeyError), without_collecting():
+        raise KeyError
+    assert gc.isenabled()

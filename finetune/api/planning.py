@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from os import PathLike, fspath
 from pathlib import Path
 
 import torch
 
 from finetune.console import Reporter, automatic
+from finetune.data.earlier import splits_file
 from finetune.data.input_spec import InputSpec
 from finetune.data.loading import eval_loader
 from finetune.data.manifest import Manifest, spread
 from finetune.data.reading import check_exists, read_data
 from finetune.features.body import FLOAT32, fastest_format
+from finetune.files import file_digest
 from finetune.model.backbone import Loaded, input_spec, load_backbone
 from finetune.model.device import pick_device
 from finetune.model.precision import native_bfloat16
 from finetune.model.pretrained import Choice
 from finetune.model.weights import choose_weights, fetch_weights
 from finetune.recipe.loading import resolve
+from finetune.recipe.named_files import named_files, without_named_files
 from finetune.recipe.overrides import sets
 from finetune.recipe.schema import AugmentOptions, GradientPhase, Phase, Recipe
 from finetune.run import RunDirectory
@@ -44,6 +47,19 @@ _SAMPLE = 16
 
 
 @dataclass(frozen=True)
+class NamedFile:
+    """A file that the recipe names by a key that the command line alone may give.
+
+    Attributes:
+        file: Its absolute path.
+        digest: SHA-256 of its bytes, in hex.
+    """
+
+    file: str
+    digest: str
+
+
+@dataclass(frozen=True)
 class Plan:
     """A training that has been judged possible and not yet begun.
 
@@ -53,6 +69,7 @@ class Plan:
         loaded: The pretrained network with its new head, and where it came from.
         spec: How a picture becomes its input.
         weights: What was asked for as weights: a file's absolute path, ``none``, or None.
+        named: Files that the command line named beside DATA and weights, by the recipe's key.
     """
 
     recipe: Recipe
@@ -60,6 +77,7 @@ class Plan:
     loaded: Loaded
     spec: InputSpec
     weights: str | None
+    named: Mapping[str, NamedFile] = field(default_factory=dict)
 
 
 def plan(
@@ -95,7 +113,7 @@ def plan(
     check_stages(chosen, loaded.model)
     spec = input_spec(loaded, chosen.input)
     resolved = _resolved(chosen, loaded, spec, len(manifest.part("train")))
-    planned = Plan(resolved, manifest, loaded, spec, asked)
+    planned = Plan(resolved, manifest, loaded, spec, asked, _named(chosen))
     if show:
         setting = setting_of(planned, None, reporter)
         show_plan(setting, estimate(setting))
@@ -155,8 +173,18 @@ def absolute(weights: PathName | None) -> str | None:
     return str(Path(weights).absolute())
 
 
+def _named(recipe: Recipe) -> dict[str, NamedFile]:
+    """The files that ``recipe`` names; all have been read by now."""
+    paths = {key: splits_file(value) for key, value in named_files(recipe).items()}
+    return {key: NamedFile(str(p.absolute()), file_digest(p)) for key, p in paths.items()}
+
+
 def _resolved(recipe: Recipe, loaded: Loaded, spec: InputSpec, images: int) -> Recipe:
-    """The recipe with what ``auto`` came to, so that it repeats the run elsewhere."""
+    """The recipe with what ``auto`` came to, so that it repeats the run elsewhere.
+
+    It names no file: what it was divided by is in the manifest, and where is told beside it.
+    """
+    recipe = without_named_files(recipe)
     device = pick_device()
     precision = pick_precision(recipe.precision, device, native_bfloat16(device))
     return recipe.model_copy(

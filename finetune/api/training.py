@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,7 @@ def _write_beginning(run: RunDirectory, planned: Plan, setting: Setting) -> None
         "data": {
             "root": str(planned.manifest.root.absolute()),
             "digest": planned.manifest.digest(),
+            "named": {key: asdict(file) for key, file in planned.named.items()},
         },
         "weights": {"asked": planned.weights} | planned.loaded.report.to_dict(),
     }

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from finetune.data.grouping import FEWEST
-from finetune.data.splitting import Shares, split
+from finetune.data.earlier import read_splits, splits_file
+from finetune.data.filling import Shares
+from finetune.data.gathering import Ties, gathered, sources
+from finetune.data.growing import check_agreement, known_parts, ties
+from finetune.data.splitting import split
+from finetune.data.telling import groups_told, held_back
+from finetune.memory import without_collecting
 from finetune.text import listed, plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from finetune.console import Reporter
+    from finetune.data.groups import Groups
     from finetune.data.manifest import Item
     from finetune.recipe.schema import DataOptions
 
@@ -27,18 +33,41 @@ def as_given(items: Sequence[Item], reporter: Reporter) -> list[Item]:
         "DATA has a val part but no test part: it was kept apart for judging, so it is the test "
         "part here."
     )
-    return [replace(i, split="test") if i.split == "val" else i for i in items]
+    return [i.of_part("test") if i.split == "val" else i for i in items]
 
 
+@without_collecting()
 def divide(
-    items: Sequence[Item], options: DataOptions, seed: int, reporter: Reporter
+    items: Sequence[Item],
+    options: DataOptions,
+    seed: int,
+    reporter: Reporter,
+    *,
+    root: Path = Path(),
+    known: Ties | None = None,
 ) -> list[Item]:
-    """``items`` with a part each, those aside that are not ok.
+    """``items`` with a part and a group each, those aside that are not ok.
 
     Parts that DATA brings are respected; a part that it lacks is carved out of train, as a share
-    of the images that it is carved out of.
+    of the images that it is carved out of. Images that ``data.splits`` lists keep their parts.
+
+    Args:
+        items: Of DATA, looked at.
+        options: The recipe's ``data`` section.
+        seed: Of the recipe.
+        reporter: Told of groups, shares, and what is kept, new or gone.
+        root: What the items' paths are relative to.
+        known: Near-duplicates and times, by places in ``items``.
+
+    Raises:
+        DataError: ``data.splits`` can't be followed, or ``data.group`` finds nothing.
     """
     items = as_given(items, reporter)
+    found = sources(items, options.group, known or Ties(), reporter)
+    parts = [""] * len(items)
+    if options.splits is not None:
+        parts = _kept(items, options.splits, root, reporter)
+    items = _without_ties(items, parts, found, reporter)
     given = {item.split for item in items if item.status == "ok"} - {""}
     shares = Shares(
         val=0.0 if "val" in given else options.val,
@@ -47,7 +76,34 @@ def divide(
     if given and (shares.val or shares.test):
         carved = [name for name in ("val", "test") if getattr(shares, name)]
         reporter.say(f"Carved out of DATA's train part: {listed(carved)}.")
-    return _Carving(shares, options.stratify, seed, reporter).carve(items)
+    return _Carving(shares, options.stratify, seed, reporter).carve(items, parts)
+
+
+def _kept(items: Sequence[Item], named: str, root: Path, reporter: Reporter) -> list[str]:
+    """The parts that an earlier division gives ``items``, ``[N]``."""
+    file = splits_file(named)
+    kept = known_parts(items, read_splits(file), root)
+    given = {item.split for item in items if item.status == "ok"}
+    check_agreement(items, kept.parts, given, file)
+    kept.tell(items, reporter)
+    return kept.parts
+
+
+def _without_ties(
+    items: Sequence[Item], parts: Sequence[str], found: Sequence[Groups] | None, reporter: Reporter
+) -> list[Item]:
+    """``items`` with their groups, and those set aside that would tie earlier parts together."""
+    grouped = gathered(items, found)
+    tied = ties(grouped, parts)
+    if not tied:
+        return grouped
+    told = [f"{items[place].path} ({reason})" for place, reason in tied.items()]
+    count = plural(len(tied), "new image")
+    reporter.warn(f"{count} set aside, as no part can take what belongs to two: {listed(told)}")
+    left = list(items)
+    for place, reason in tied.items():
+        left[place] = replace(items[place], status="dropped", reason=reason)
+    return gathered(left, found)
 
 
 @dataclass(frozen=True)
@@ -57,38 +113,24 @@ class _Carving:
     seed: int
     reporter: Reporter
 
-    def carve(self, items: Sequence[Item]) -> list[Item]:
+    def carve(self, items: Sequence[Item], kept: Sequence[str]) -> list[Item]:
         pool = [
             place
             for place, item in enumerate(items)
             if item.status == "ok" and item.split in ("", "train")
         ]
         chosen = [items[place] for place in pool]
-        parts = split(chosen, self.shares, stratify=self.stratify, seed=self.seed)
+        fixed = [kept[place] for place in pool]
+        parts = split(chosen, self.shares, stratify=self.stratify, seed=self.seed, fixed=fixed)
         if self.shares.val or self.shares.test:
             self._tell(chosen, parts)
         divided = list(items)
         for place, part in zip(pool, parts, strict=True):
-            divided[place] = replace(items[place], split=part)
+            divided[place] = items[place].of_part(part)
         return divided
 
     def _tell(self, pool: Sequence[Item], parts: Sequence[str]) -> None:
-        counts = Counter(item.label for item in pool)
-        small = sorted(label for label, count in counts.items() if count < FEWEST)
-        if small:
-            count = plural(len(small), "class", "classes")
-            self.reporter.warn(
-                f"{count} of one or two images, kept in train whole and so not judged: "
-                f"{listed(small)}"
-            )
-        if any(item.group for item in pool):
-            self._tell_groups(parts)
-
-    def _tell_groups(self, parts: Sequence[str]) -> None:
-        counts = Counter(parts)
-        told = ", ".join(
-            f"{part} {counts[part] / len(parts):.1%} ({share:.1%} asked)"
-            for part, share in (("val", self.shares.val), ("test", self.shares.test))
-            if share
-        )
-        self.reporter.say(f"Groups are kept whole: {told}.")
+        for warning in held_back(pool):
+            self.reporter.warn(warning)
+        for line in groups_told(pool, parts, self.shares, stratify=self.stratify):
+            self.reporter.say(line)

@@ -5,12 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
-Indices = npt.NDArray[np.int64]
-
-FEWEST = 3
-"""A class of fewer images, or fewer groups, stays in train whole."""
+from finetune.data.pool import FREE, Indices, Pool
 
 _TRAIN, _VAL, _TEST = range(3)
 
@@ -21,30 +17,31 @@ class _Dealer:
 
     Attributes:
         targets: Images wanted, by part and stratum, ``[3][S]``.
+        wants: The same, less those that the parts have.
         contents: For each group its strata and the images in each.
         classes: For each group its classes.
-        groups_of: How many groups each class lies in, ``[C]``.
+        able: Whether images of a class may leave train, ``[C]``.
+        singles: Images of each class that stand alone and have no part yet, ``[C]``.
+        taught: How many groups of each class train has; single images are one in all, ``[C]``.
+        found: Whether a part has any image, ``[3]``.
+        codes: For each group its part.
     """
 
     targets: list[list[float]]
+    wants: list[list[float]]
     contents: list[list[tuple[int, int]]]
     classes: list[list[int]]
-    groups_of: list[int]
-    codes: list[int] = field(init=False)
-    wants: list[list[float]] = field(init=False)
-    taught: list[int] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.codes = [_TRAIN] * len(self.contents)
-        self.wants = [list(row) for row in self.targets]
-        self.taught = [0] * len(self.groups_of)
+    able: list[bool]
+    singles: list[int]
+    taught: list[int]
+    found: list[bool]
+    codes: list[int] = field(default_factory=list)
 
     def deal(self, unit: int) -> None:
-        classes = self.classes[unit]
-        if any(not self.taught[c] or self.groups_of[c] < FEWEST for c in classes):
-            part = _TRAIN
-        else:
+        if all(self.taught[c] and self.able[c] for c in self.classes[unit]):
             part = max((_TEST, _VAL, _TRAIN), key=lambda part: self.gain(part, unit))
+        else:
+            part = _TRAIN
         self.give(unit, part)
 
     def gain(self, part: int, unit: int) -> float:
@@ -56,20 +53,30 @@ class _Dealer:
         )
 
     def give(self, unit: int, part: int) -> None:
-        self.codes[unit] = part
+        self.codes.append(part)
+        self.found[part] = True
         for stratum, count in self.contents[unit]:
             self.wants[part][stratum] -= count
         if part == _TRAIN:
             for c in self.classes[unit]:
                 self.taught[c] += 1
 
-    def fill(self, part: int, order: list[int]) -> None:
-        """Give ``part`` the smallest group that train can spare, if it has none."""
-        if not any(self.targets[part]) or part in self.codes:
-            return
-        for unit in reversed(order):
+    def fill(self) -> None:
+        """Give parts without an image one that train can spare, where no single image can."""
+        wanting = [p for p in (_TEST, _VAL) if any(self.targets[p]) and not self.found[p]]
+        for part in wanting[self.spare_singles() :]:
+            self.spare(part)
+
+    def spare_singles(self) -> int:
+        """How many single images may leave train."""
+        each = zip(self.able, self.singles, self.taught, strict=True)
+        return sum(count - (taught == 1) for able, count, taught in each if able and count)
+
+    def spare(self, part: int) -> None:
+        """Give ``part`` the smallest group that train can spare."""
+        for unit in reversed(range(len(self.codes))):
             classes = self.classes[unit]
-            spare = all(self.taught[c] > 1 and self.groups_of[c] >= FEWEST for c in classes)
+            spare = all(self.taught[c] > 1 and self.able[c] for c in classes)
             if self.codes[unit] == _TRAIN and spare:
                 for c in classes:
                     self.taught[c] -= 1
@@ -77,49 +84,61 @@ class _Dealer:
                 return
 
 
-def assign_groups(
-    labels: Indices,
-    units: Indices,
-    ranks: npt.NDArray[np.uint64],
-    shares: tuple[float, float],
-    *,
-    stratify: bool,
-) -> Indices:
-    """Codes of train, val, test (0, 1, 2), ``[N]``; equal for all of a group.
+def deal_groups(pool: Pool, shares: tuple[float, float], *, stratify: bool) -> Indices:
+    """The pool's codes with those of all groups of two or more free images, ``[N]``.
 
     Greedy: the largest groups first, each to the part where it lowers the chi-square distance to
-    the wanted counts the most. The first group of each class goes to train, and so do all groups
-    of a class that lies in fewer than three. A part left empty gets the smallest group that train
-    can spare.
+    the wanted counts the most; what that leaves wanting is for single images to fill. Train keeps
+    an image of each class at least, and all groups of a class that lies in fewer than three units.
+    A part that would stay empty gets the smallest group that train can spare.
 
     Args:
-        labels: Class indices, ``[N]``.
-        units: Each image's group as an index, ``[N]``.
-        ranks: The order of groups of equal size, ``[U]``.
+        pool: Of each group, all images are free or none.
         shares: Of val and test.
         stratify: Give every class the same shares; else only the totals count.
     """
-    strata = labels if stratify else np.zeros_like(labels)
-    order = np.lexsort((ranks, -np.bincount(units, minlength=len(ranks)))).tolist()
-    contents = _table(units, strata, len(ranks))
-    by_class = contents if stratify else _table(units, labels, len(ranks))
-    classes = [[label for label, _ in row] for row in by_class]
-    groups_of = np.bincount([c for row in classes for c in row]).tolist()
-    sizes = np.bincount(strata)
-    portions = (1 - sum(shares), *shares)
-    dealer = _Dealer([(sizes * p).tolist() for p in portions], contents, classes, groups_of)
-    for unit in order:
+    order = np.lexsort((pool.unit_ranks, -pool.unit_sizes))
+    order = order[: np.count_nonzero(pool.unit_sizes > 1)]
+    if not len(order):
+        return pool.codes
+    turns = np.full(len(pool.unit_sizes), FREE)
+    turns[order] = np.arange(len(order))
+    turns = np.where(pool.free, turns[pool.units], FREE)
+    dealer = _dealer(pool, turns, shares, stratify=stratify)
+    for unit in range(len(order)):
         dealer.deal(unit)
-    dealer.fill(_TEST, order)
-    dealer.fill(_VAL, order)
-    return np.array(dealer.codes, np.int64)[units]
+    dealer.fill()
+    return np.where(turns == FREE, pool.codes, np.array(dealer.codes, np.int64)[turns])
 
 
-def _table(units: Indices, strata: Indices, count: int) -> list[list[tuple[int, int]]]:
+def _dealer(pool: Pool, turns: Indices, shares: tuple[float, float], *, stratify: bool) -> _Dealer:
+    """The dealer before the first turn; ``turns`` are those of the images' groups, ``[N]``."""
+    strata = pool.labels if stratify else np.zeros_like(pool.labels)
+    sizes = np.bincount(strata)
+    targets = np.array([1 - sum(shares), *shares])[:, None] * sizes
+    parts = [pool.codes == part for part in (_TRAIN, _VAL, _TEST)]
+    has = [np.bincount(strata[which], minlength=len(sizes)) for which in parts]
+    contents = _table(turns, strata)
+    by_class = contents if stratify else _table(turns, pool.labels)
+    singles = pool.count(pool.single)
+    return _Dealer(
+        targets.tolist(),
+        (targets - has).tolist(),
+        contents,
+        [[label for label, _ in row] for row in by_class],
+        pool.able.tolist(),
+        singles.tolist(),
+        (pool.count(parts[_TRAIN]) + np.minimum(singles, 1)).tolist(),
+        [bool(which.any()) for which in parts],
+    )
+
+
+def _table(turns: Indices, strata: Indices) -> list[list[tuple[int, int]]]:
     """For each group the strata it has images in, with their number."""
     width = int(strata.max()) + 1
-    cells, counts = np.unique(units * width + strata, return_counts=True)
-    table: list[list[tuple[int, int]]] = [[] for _ in range(count)]
+    dealt = turns != FREE
+    cells, counts = np.unique(turns[dealt] * width + strata[dealt], return_counts=True)
+    table: list[list[tuple[int, int]]] = [[] for _ in range(int(turns.max()) + 1)]
     for cell, number in zip(cells.tolist(), counts.tolist(), strict=True):
         table[cell // width].append((cell % width, number))
     return table

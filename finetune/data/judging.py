@@ -79,7 +79,7 @@ def coverage_warnings(items: Sequence[Item]) -> Iterator[str]:
 
 
 def straddling(items: Sequence[Item]) -> Iterator[str]:
-    """Groups that DATA itself puts on both sides of a split."""
+    """Groups that DATA itself, or an earlier division, puts on both sides of a split."""
     parts: dict[str, set[str]] = defaultdict(set)
     for item in items:
         if item.group and item.status == "ok":
@@ -88,7 +88,7 @@ def straddling(items: Sequence[Item]) -> Iterator[str]:
     if both:
         count = plural(len(both), "group stands", "groups stand")
         yield (
-            f"{count} in more than one of DATA's own splits, so that the scores may be too "
+            f"{count} in more than one of the given splits, so that the scores may be too "
             f"good: {listed(both)}"
         )
 

@@ -6,13 +6,12 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from finetune.data import judging
-from finetune.data.dividing import divide
-from finetune.data.grouping import FEWEST
 from finetune.data.hygiene import bad_lines
 from finetune.data.indexing import LAYOUT, Listing, list_folder, printable_path
 from finetune.data.leaks import treat_leaks
 from finetune.data.manifest import Item, Manifest
-from finetune.data.surveying import survey
+from finetune.data.pool import FEWEST
+from finetune.data.surveying import divide_survey, survey
 from finetune.data.table import TABLE_SUFFIXES, list_table
 from finetune.errors import DataError
 from finetune.run import is_run
@@ -42,7 +41,7 @@ def read_data(data: Path, options: DataOptions, seed: int, reporter: Reporter) -
     _raise_if(data, [*judging.label_faults(listing.items), *_count_faults(listing)])
     surveyed = survey(listing, options, reporter)
     _judge_survey(data, surveyed.listing, options.on_bad_image, reporter)
-    divided = divide(surveyed.items, options, seed, reporter)
+    divided = divide_survey(surveyed, options, seed, reporter)
     divided = treat_leaks(divided, surveyed.copies, options.on_leak, reporter)
     _judge_division(data, divided, options, reporter)
     return Manifest.of(listing.root, divided)

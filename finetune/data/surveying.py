@@ -8,8 +8,11 @@ from functools import cached_property
 from pathlib import Path
 
 from finetune.console import Reporter
+from finetune.data.bursts import read_taken
+from finetune.data.dividing import divide
 from finetune.data.duplicates import Pair, clusters, duplicate_pairs
 from finetune.data.fixes import apply_fixes, read_fixes
+from finetune.data.gathering import Ties
 from finetune.data.hygiene import check_files
 from finetune.data.indexing import Listing
 from finetune.data.looking import Look
@@ -55,6 +58,23 @@ def survey(listing: Listing, options: DataOptions, reporter: Reporter) -> Survey
     items, ties = _mended(looked.items, options.fixes, reporter)
     pairs = find_copies(items, looked.looks, reporter)
     return Survey(replace(listing, items=items), looked.looks, tuple(pairs), ties)
+
+
+def divide_survey(
+    surveyed: Survey, options: DataOptions, seed: int, reporter: Reporter
+) -> list[Item]:
+    """The items with a part and a group each; what shows one picture is never parted here.
+
+    Raises:
+        DataError: As `divide`.
+    """
+    taken = [
+        read_taken(look.taken, look.camera) if (look := surveyed.looks.get(item.path)) else None
+        for item in surveyed.items
+    ]
+    known = Ties([*surveyed.copies, *surveyed.ties], taken)
+    root = surveyed.listing.root
+    return divide(surveyed.items, options, seed, reporter, root=root, known=known)
 
 
 def find_copies(items: Sequence[Item], looks: Mapping[str, Look], reporter: Reporter) -> list[Pair]:

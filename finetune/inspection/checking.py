@@ -13,14 +13,14 @@ import numpy.typing as npt
 
 from finetune.console import Reporter, Silent, Task
 from finetune.data import judging
-from finetune.data.dividing import as_given, divide
+from finetune.data.dividing import as_given
 from finetune.data.leaks import find_leaks
 from finetune.data.looking import Look
 from finetune.data.manifest import Item
 from finetune.data.metadata import metadata_leaks
 from finetune.data.oddities import oddities
 from finetune.data.reading import list_data
-from finetune.data.surveying import Survey, survey
+from finetune.data.surveying import Survey, divide_survey, survey
 from finetune.inspection.advice import advise
 from finetune.inspection.findings import Copies, Findings, Lookalike, Problem
 from finetune.inspection.lookalikes import alike
@@ -45,7 +45,7 @@ def check_data(data: Path, options: DataOptions, seed: int, reporter: Reporter) 
     surveyed = survey(listing, options, reporter)
     told = Collector(reporter)
     items = as_given(surveyed.items, Silent())
-    divided = divide(surveyed.items, options, seed, told)
+    divided = divide_survey(surveyed, options, seed, told)
     leaks = find_leaks(items, surveyed.copies)
     problems = list(_problems(surveyed.looks))
     copies = _copies(surveyed)

@@ -13,6 +13,7 @@ from finetune.errors import RecipeError
 from finetune.recipe import overrides as overriding
 from finetune.recipe.catalogue import catalogue, entry
 from finetune.recipe.faults import Fault, nearest, shown, together
+from finetune.recipe.named_files import named_in_a_file
 from finetune.recipe.schema import Recipe
 from finetune.recipe.tree import Node, Origin, merged
 from finetune.recipe.validation import validate
@@ -48,9 +49,9 @@ def load_recipe(name_or_file: str | os.PathLike[str], overrides: Sequence[str] =
     Raises:
         RecipeError: It can't be found, read or followed; all faults are told together.
     """
-    chain = _chain(_source(name_or_file))
-    tree, told = overriding.apply(_joined(chain), overrides)
-    return validate(tree, told)
+    file = _joined(_chain(_source(name_or_file)))
+    tree, told = overriding.apply(file, overrides)
+    return validate(tree, [*named_in_a_file(file), *told])
 
 
 def resolve(recipe: Recipe | str | os.PathLike[str], overrides: Sequence[str] = ()) -> Recipe:

@@ -7,6 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from finetune.recipe.schema import Recipe
+from finetune.recipe.sections import COMMAND_LINE_ONLY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -31,6 +32,7 @@ class Outline:
         values: What stands at each key of a mapping without known keys.
         items: What stands at each position of a list.
         kinds: The forms that a mapping can take, by name (``solver``, ``gradient``).
+        command_line_only: A recipe file may not hold it.
     """
 
     expects: str
@@ -43,6 +45,7 @@ class Outline:
     values: Outline | None = None
     items: Outline | None = None
     kinds: Mapping[str, Outline] = field(default_factory=dict)
+    command_line_only: bool = False
 
     def child(self, part: str | int) -> Outline | None:
         """What may stand one step down."""
@@ -59,12 +62,14 @@ def outline() -> Outline:
 def locate(location: Sequence[str | int]) -> tuple[Path, Outline]:
     """Follow a location of pydantic's as far as it leads through keys and positions.
 
-    Pydantic puts the names of union members between keys; the kinds of a phase are followed
-    without becoming part of the path, and other unions end it.
+    Pydantic puts the names of union members between keys; the kinds of a phase and a section
+    beside plain words are followed without becoming part of the path, other unions end it.
     """
     path: Path = ()
     here = outline()
     for part in location:
+        if here.section and here.section in str(part):  # "function-after[..., GroupOptions]"
+            continue
         if part in here.kinds:
             here = here.kinds[str(part)]
             continue
@@ -91,6 +96,9 @@ def _outline(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Outli
     if len(real) == 1 and len(options) == 2:
         inner = _outline({**real[0], **_notes(schema)}, definitions)
         return replace(inner, expects=f"{inner.expects}, or null")
+    if len(sections := [option for option in options if "$ref" in option]) == 1:
+        inner = _outline({**sections[0], **_notes(schema)}, definitions)
+        return replace(inner, expects=_any_of(options))
     if "$ref" in schema:
         target = definitions[schema["$ref"].rpartition("/")[2]]
         inner = _outline({**target, **_notes(schema)}, definitions)
@@ -105,11 +113,13 @@ def _outline(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Outli
         values=_part(schema, "additionalProperties", definitions),
         items=_part(schema, "items", definitions),
         kinds=_kinds(schema, definitions),
+        command_line_only=schema.get(COMMAND_LINE_ONLY, False),
     )
 
 
 def _notes(schema: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: schema[key] for key in ("description", "default") if key in schema}
+    kept = ("description", "default", COMMAND_LINE_ONLY)
+    return {key: schema[key] for key in kept if key in schema}
 
 
 def _keys(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str, Outline]:

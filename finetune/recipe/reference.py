@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from finetune.recipe.outline import Outline, outline
 from finetune.recipe.schema import Recipe
+from finetune.recipe.sections import COMMAND_LINE_ONLY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +33,7 @@ same folder): mappings are merged into what that recipe says, lists and plain va
 
 def json_schema() -> dict[str, Any]:
     """A JSON schema (draft 2020-12) of recipe files, for editors."""
-    schema: dict[str, Any] = _untitled(Recipe.model_json_schema())
+    schema: dict[str, Any] = _of_files(_untitled(Recipe.model_json_schema()))
     schema["properties"]["extends"] = {
         "type": "string",
         "minLength": 1,
@@ -64,6 +65,17 @@ def _untitled(schema: Any, *, names: bool = False) -> Any:
         for key, value in schema.items()
         if names or key != "title"
     }
+
+
+def _of_files(schema: Any) -> Any:
+    """``schema`` with null alone where a file may not say more."""
+    if isinstance(schema, list):
+        return [_of_files(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if COMMAND_LINE_ONLY in schema:
+        return {"type": "null", "description": schema["description"]}
+    return {key: _of_files(value) for key, value in schema.items()}
 
 
 def _section(prefix: str, title: str, here: Outline, seen: dict[str, str]) -> Iterator[str]:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 Scalar = bool | int | float | str
+
+_LONGEST_PATTERN = 200
+
+COMMAND_LINE_ONLY = "command_line_only"
+"""Marks a key that names a file to read: a recipe file may not hold it, `--set` may."""
 
 
 class Section(BaseModel):
@@ -43,6 +50,42 @@ class ModelOptions(Section):
     )
 
 
+class GroupOptions(Section):
+    """What tells which images belong together: one of these keys."""
+
+    pattern: str | None = Field(
+        None,
+        min_length=1,
+        description="A regular expression (Python's) that is searched in each image's path below "
+        "DATA, such as `patient(\\d+)`. Images of one match are a group: what its parentheses "
+        "capture, or all of it where it has none.",
+    )
+    exif: Annotated[float, Field(gt=0.0, le=525_600.0)] | None = Field(
+        None,
+        description="Minutes. Images of one camera, each taken at most so long after the one "
+        "before, are a group: a burst, by EXIF DateTimeOriginal.",
+    )
+
+    @field_validator("pattern")
+    @classmethod
+    def _can_be_searched_for(cls, pattern: str | None) -> str | None:
+        if pattern and len(pattern) > _LONGEST_PATTERN:
+            raise ValueError(f"has {len(pattern):,} characters; {_LONGEST_PATTERN} are the most")
+        try:
+            with warnings.catch_warnings():  # of forms that Python may read otherwise one day
+                warnings.simplefilter("ignore")
+                re.compile(pattern or "")
+        except (re.error, OverflowError, RecursionError) as error:
+            raise ValueError(f"is no regular expression: {error}") from error
+        return pattern
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> GroupOptions:
+        if (self.pattern is None) == (self.exif is None):
+            raise ValueError("give pattern or exif, one of them (set the other to null)")
+        return self
+
+
 class DataOptions(Section):
     """What is learnt from, and how it is divided."""
 
@@ -54,6 +97,20 @@ class DataOptions(Section):
         0.15, description="Share of the images scored once, where DATA brings no such part."
     )
     stratify: bool = Field(True, description="Give every class the same shares.")
+    group: Literal["auto", "none"] | GroupOptions = Field(
+        "auto",
+        description="Which images must not be parted. auto: those of one group of DATA's table, "
+        "and near-duplicates. A mapping: those that its key finds, too. none: every image stands "
+        "alone, whatever DATA's table says.",
+    )
+    splits: str | None = Field(
+        None,
+        min_length=1,
+        description="A run directory, or a CSV file with the columns path and split. The images "
+        "that it lists keep their parts; new ones fill them up to the shares. A recipe file can't "
+        "name it, only --set or Python code.",
+        json_schema_extra={COMMAND_LINE_ONLY: True},
+    )
     on_bad_image: Literal["quarantine", "error"] = Field(
         "quarantine",
         description="A file that can't be read: set aside by name, or end the run.",
@@ -68,7 +125,9 @@ class DataOptions(Section):
         None,
         min_length=1,
         description="A CSV file with the columns path, problem, suggestion, as finetune check "
-        "writes it: images to drop, to relabel, to group. Only by --set; no file is changed.",
+        "writes it: images to drop, to relabel, to group. No file is changed. A recipe file can't "
+        "name it, only --set or Python code.",
+        json_schema_extra={COMMAND_LINE_ONLY: True},
     )
     max_pixels: int = Field(
         89_478_485,

@@ -32,7 +32,8 @@ def validate(tree: Node, told: Sequence[str] = ()) -> Recipe:
     try:
         recipe = Recipe.model_validate(tree.plain(), strict=True)
     except ValidationError as error:
-        found = [_fault(each, tree) for each in error.errors(include_url=False)]
+        errors = error.errors(include_url=False)
+        found = [_fault(each, tree) for each in errors if not _beside_the_point(each, tree)]
         found.sort(key=lambda fault: (fault.origin.source, fault.origin.line or 0))
         raise together([*told, *found], mend=_MEND) from error
     if told:
@@ -51,6 +52,13 @@ def _fault(error: Any, tree: Node) -> Fault:
         return _broken_rule(path, place, str(error["ctx"]["error"]), tree)
     found = shown(tree.at(path).plain())
     return Fault(tree.at(path).origin, path, f"must be {place.expects}; got {found}")
+
+
+def _beside_the_point(error: Any, tree: Node) -> bool:
+    """Whether it says that a mapping is no word, where words and one kind of mapping may stand."""
+    path, place = locate(error["loc"])
+    is_mapping = isinstance(tree.at(path).value, dict)
+    return error["type"] == "literal_error" and bool(place.keys) and is_mapping
 
 
 def _unknown_key(location: Sequence[str | int], tree: Node) -> Fault:

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from finetune.data.filling import Shares, allocate
 from finetune.data.manifest import PARTS, Item
-from finetune.data.splitting import Shares, allocate, assign, split
+from finetune.data.splitting import assign, split
 
 SHARES = st.sampled_from([0.0, 0.1, 0.15, 0.2, 0.4])
 
@@ -94,6 +96,67 @@ def test_groups_stay_whole_and_every_class_is_taught(rows, stratify, seed):
     assert all(len(side) == 1 for side in sides.values())
     taught = {item.label for item, part in zip(items, parts, strict=True) if part == "train"}
     assert taught == {item.label for item in items}
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    sizes=st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=25), min_size=1, max_size=5),
+    shares=st.sampled_from([(0.15, 0.15), (0.2, 0.1), (0.1, 0.3)]), seed=st.integers(0, 9),
+)  # fmt: skip
+def test_shares_are_as_near_as_whole_groups_allow(sizes, shares, seed):
+    items = [
+        Item(f"{label}/{group}/{n}", f"c{label}", group=f"{label}/{group}" if size > 1 else "")
+        for label, groups in enumerate(sizes)
+        for group, size in enumerate(groups)
+        for n in range(size)
+    ]
+    parts = split(items, Shares(*shares), stratify=True, seed=seed)
+    cells = Counter((item.label, part) for item, part in zip(items, parts, strict=True))
+    for label, groups in enumerate(sizes):
+        if len(groups) < 3:
+            assert cells[f"c{label}", "train"] == sum(groups)
+            continue
+        for part, share in zip(("val", "test"), shares, strict=True):
+            # The last group that a part gets, or that train keeps, can be the largest.
+            assert abs(cells[f"c{label}", part] - share * sum(groups)) < max(groups) + 2
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    singles=st.lists(st.integers(40, 90), min_size=1, max_size=5),
+    groups=st.lists(st.tuples(st.integers(0, 4), st.integers(2, 6)), max_size=6),
+    stratify=st.booleans(), seed=st.integers(0, 9),
+)  # fmt: skip
+def test_few_groups_leave_the_shares_exact(singles, groups, stratify, seed):
+    items = items_of(singles)
+    for number, (label, size) in enumerate(groups):
+        name = f"class{label % len(singles)}"
+        items += [Item(f"g{number}/{n}", name, group=f"g{number}") for n in range(size)]
+    parts = split(items, Shares(0.2, 0.1), stratify=stratify, seed=seed)
+    total = Counter(parts)
+    assert total["val"] == int(0.2 * len(items) + 0.5)
+    assert total["test"] == int(0.1 * len(items) + 0.5)
+    if stratify:
+        sizes = Counter(item.label for item in items)
+        cells = Counter((item.label, part) for item, part in zip(items, parts, strict=True))
+        assert all(abs(cells[label, "val"] - 0.2 * size) < 2 for label, size in sizes.items())
+
+
+def test_groups_of_a_class_are_dealt_to_all_parts_beside_many_single_images():
+    items = items_of([900])
+    items += [Item(f"g{n // 2}/{n}", "class0", group=f"g{n // 2}") for n in range(200)]
+    parts = split(items, Shares(0.2, 0.2), stratify=True, seed=1)
+    grouped = Counter(part for item, part in zip(items, parts, strict=True) if item.group)
+    assert all(abs(grouped[part] / 200 - share) < 0.02
+               for part, share in (("train", 0.6), ("val", 0.2), ("test", 0.2)))  # fmt: skip
+
+
+def test_what_one_class_has_too_many_of_is_not_taken_from_another():
+    items = items_of([500, 500])
+    items = [replace(i, group=f"g{n % 3}") if n < 500 else i for n, i in enumerate(items)]
+    parts = split(items, Shares(0.15, 0.15), stratify=True, seed=1)
+    single = Counter(part for item, part in zip(items, parts, strict=True) if not item.group)
+    assert single == {"train": 350, "val": 75, "test": 75}
 
 
 @pytest.mark.parametrize("group_size", [2, 5, 10])

@@ -127,7 +127,8 @@ def test_groups_stay_whole_and_their_shares_are_told(table, tmp_path, write_imag
     sides = {(item.group, item.split) for item in manifest.items}
     assert len(sides) == 15
     assert told.said == [
-        "Groups are kept whole: val 13.3% (15.0% asked), test 13.3% (15.0% asked)."
+        "60 images in 15 groups, kept whole: val 13.3% (15.0% asked; 13.3% of ax), "
+        "test 13.3% (15.0% asked; 13.3% of ax)."
     ]
 
 
@@ -140,4 +141,4 @@ def test_groups_that_data_itself_divides_are_warned_of(table, tmp_path, write_im
     read_data(
         table("\n".join(["path,label,split,group", *rows])), DataOptions.model_validate({}), 1, told
     )
-    assert "1 group stands in more than one of DATA's own splits" in told.warned[0]
+    assert "1 group stands in more than one of the given splits" in told.warned[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from hypothesis import strategies as st
@@ -86,6 +87,9 @@ def recipes(draw: st.DrawFn) -> Recipe:
     """A recipe that also keeps the rules between keys, which a JSON schema can't say."""
     tree = draw(values(SCHEMA))
     tree.get("data", {}).update(val=draw(st.floats(0, 0.4)), test=draw(st.floats(0, 0.4)))
+    if isinstance(tree.get("data", {}).get("group"), dict):
+        pattern = {"pattern": re.escape(draw(TEXT.filter(bool)))}
+        tree["data"]["group"] = draw(st.sampled_from([pattern, {"exif": 2.5}]))
     for position, phase in enumerate(tree["phases"]):
         phase["name"] = f"{phase['name'][:30]}{position}"
         if "solver" not in phase and (phase.get("epochs") is None) == (phase.get("steps") is None):

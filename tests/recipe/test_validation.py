@@ -179,8 +179,32 @@ def test_every_closed_key_refuses_a_wrong_type_in_its_own_name() -> None:
     for key, place in places(outline()):
         if key.startswith("phases") or ".N." in key or place.values is not None:
             continue
-        section, _, last = key.rpartition(".")
+        first, *below = key.split(".")
         wrong = "'wrong type'" if "text" not in place.expects else "[]"
-        nested = f"{section}: {{{last}: {wrong}}}" if section else f"{key}: {wrong}"
+        nested = f"{first}: " + "".join(f"{{{part}: " for part in below) + wrong + "}" * len(below)
         text = "".join(line for line in (HEAD, PROBE) if not line.startswith(f"{key}:"))
         assert f": {key}: must be {place.expects}; got" in only_fault(text + nested)
+
+
+@pytest.mark.parametrize(
+    ("group", "told"),
+    [
+        ("all", "data.group: must be auto or none, or a mapping; got 'all'"),
+        ("{patern: x}", "data.group.patern: unknown key; the nearest is pattern (the keys here: "),
+        ("{}", "data.group: give pattern or exif, one of them"),
+        ("{pattern: x, exif: 3}", "data.group: give pattern or exif, one of them"),
+        ("{exif: 0}", "data.group.exif: must be a number, above 0 and at most 525600, or null; "
+         "got 0"),
+        ("{pattern: 'a(b'}", "data.group.pattern: is no regular expression: missing ), "
+         "unterminated subpattern at position 1"),
+        ("{pattern: 'a{99999999999999}'}", "data.group.pattern: is no regular expression: the "),
+        (f"{{pattern: '{'a' * 201}'}}", "data.group.pattern: has 201 characters; 200 are the most"),
+    ],
+)  # fmt: skip
+def test_a_group_is_told_by_its_own_key(group: str, told: str) -> None:
+    assert only_fault(f"{HEAD}{PROBE}data:\n  group: {group}\n").startswith(f"r.yaml:5: {told}")
+
+
+def test_patterns_that_python_warns_of_are_taken() -> None:
+    recipe = validate(read_text(f"{HEAD}{PROBE}data: {{group: {{pattern: '[[a]'}}}}", "r.yaml"))
+    assert recipe.data.group.pattern == "[[a]"
