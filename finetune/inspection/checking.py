@@ -41,7 +41,7 @@ def check_data(data: Path, options: DataOptions, seed: int, reporter: Reporter) 
     Raises:
         DataError: DATA is none of the forms, or ``options.fixes`` can't be followed.
     """
-    listing = list_data(data)
+    listing = list_data(data, reporter)
     surveyed = survey(listing, options, reporter)
     told = Collector(reporter)
     items = as_given(surveyed.items, Silent())
