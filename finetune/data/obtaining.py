@@ -1,0 +1,168 @@
+"""A file of a public data set, from its host, a mirror or a folder, and compared with its digest."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from finetune.data.descriptors import Digest
+from finetune.data.downloading import MIB, Download, Patience
+from finetune.data.web import Refused, is_address
+from finetune.errors import DataError
+from finetune.text import listed, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from finetune.console import Reporter
+    from finetune.data.descriptors import Descriptor, RemoteFile
+
+_CHUNK = 2**22
+
+
+@dataclass(frozen=True)
+class Obtained:
+    """A file that is whole, and is what it should be as far as anybody can tell.
+
+    Attributes:
+        file: What the descriptor says of it.
+        path: Where it lies.
+        origin: The address or the path that it is from.
+        digest: What its bytes come to.
+    """
+
+    file: RemoteFile
+    path: Path
+    origin: str
+    digest: Digest
+
+
+@dataclass(frozen=True)
+class Obtaining:
+    """Gets the files of one data set.
+
+    Attributes:
+        descriptor: Of the data set.
+        folder: Where downloads gather; what is there already is gone on with.
+        origin: The base address of a mirror, or a folder, that has the files by their names;
+            empty: their own hosts.
+        accepted: Digests that are taken though the descriptor says others.
+    """
+
+    descriptor: Descriptor
+    folder: Path
+    reporter: Reporter
+    origin: str = ""
+    accepted: Collection[str] = ()
+    patience: Patience = Patience()
+
+    def check(self) -> None:
+        """See to it, before anything is downloaded, that there is a way to each file.
+
+        Raises:
+            DataError: Some have to be got by hand, or there is no such folder.
+        """
+        if self.origin and not is_address(self.origin) and not Path(self.origin).is_dir():
+            raise DataError(
+                "is neither a folder nor an http or https address", where=printable(self.origin)
+            )
+        barred = [file.name for file in self.descriptor.files if not self._ways(file)]
+        if barred:
+            raise DataError(
+                f"these files can't be downloaded: {listed(barred)}",
+                where=self.descriptor.name,
+                mend=self._by_hand(),
+            )
+
+    def get(self, file: RemoteFile) -> Obtained:
+        """The file, whole and compared.
+
+        Raises:
+            DataError: It can't be had, or is another than the descriptor says.
+        """
+        if local := self._local(file):
+            return self._compared(file, local, str(local))
+        refusals = []
+        for address in self._ways(file):
+            try:
+                return self._downloaded(file, address)
+            except Refused as error:
+                refusals.append(f"{address} {error.reason}")
+        raise DataError(
+            "\n".join(refusals),
+            where=file.name,
+            mend=f"What was downloaded is kept: the same command goes on with it.\n"
+            f"{self._by_hand()}",
+        )
+
+    def _local(self, file: RemoteFile) -> Path | None:
+        if not self.origin or is_address(self.origin):
+            return None
+        path = Path(self.origin) / file.name
+        return path if path.is_file() else None
+
+    def _ways(self, file: RemoteFile) -> tuple[str, ...]:
+        """The addresses to try; for a file that lies in the folder, that."""
+        if is_address(self.origin):
+            return (f"{self.origin.rstrip('/')}/{file.name}",)
+        local = self._local(file)
+        return (str(local),) if local else file.addresses
+
+    def _downloaded(self, file: RemoteFile, address: str) -> Obtained:
+        whole = self.folder / file.name
+        download = Download(
+            address, self.folder / f"{file.name}.part", file.name, file.length,
+            file.digest is not None, self.reporter, self.patience,
+        )  # fmt: skip
+        begun = whole.exists() or download.part.exists()
+        try:
+            if not whole.exists():
+                download.run()
+                download.part.rename(whole)
+            return self._compared(file, whole, address)
+        except DataError:
+            whole.unlink(missing_ok=True)
+            download.forget()
+            if not begun:
+                raise
+        # What was gone on with may have been of another version, so once more from the start.
+        self.reporter.say(f"{file.name}: what was there is of another version; begun anew.")
+        return self._downloaded(file, address)
+
+    def _compared(self, file: RemoteFile, path: Path, origin: str) -> Obtained:
+        algorithm = file.digest.algorithm if file.digest else "sha256"
+        seen = digest_of(path, algorithm, self.reporter)
+        if file.digest is None:
+            self.reporter.warn(
+                f"{file.name}: no digest is known, so that nothing could be compared; its is {seen}"
+            )
+        elif seen != file.digest and str(seen) not in self.accepted:
+            raise DataError(
+                f"its {algorithm} is {seen.value}, and not {file.digest.value} "
+                f"(as {file.source} has it)",
+                where=f"{file.name} from {printable(origin)}",
+                mend=f"It is damaged, or its host has changed it. If you trust it as it is: "
+                f"--accept {seen}",
+            )
+        return Obtained(file, path, origin, seen)
+
+    def _by_hand(self) -> str:
+        said = f"{self.descriptor.by_hand}\n" if self.descriptor.by_hand else ""
+        names = listed([file.name for file in self.descriptor.files], 20)
+        return (
+            f"{said}By hand: put what you have of {names} into a folder, and name it:\n"
+            f"  finetune datasets fetch {self.descriptor.name} --from FOLDER"
+        )
+
+
+def digest_of(path: Path, algorithm: str, reporter: Reporter) -> Digest:
+    """What the bytes of a file come to, ``md5`` or ``sha256``."""
+    total = hashlib.new(algorithm, usedforsecurity=False)
+    size = path.stat().st_size
+    with path.open("rb") as file, reporter.task(f"Checking {path.name}", size // MIB, "MiB") as bar:
+        while chunk := file.read(_CHUNK):
+            total.update(chunk)
+            bar.advance(len(chunk) // MIB)
+    return Digest.model_validate({algorithm: total.hexdigest()})

@@ -1,0 +1,78 @@
+"""A few images of each class of a fetched data set, always the same ones."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from collections import defaultdict
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from finetune.data.catalogue import card
+from finetune.data.decoding import SUFFIXES
+from finetune.data.fetched import read_note, write_notes
+from finetune.data.fetching import check_place
+from finetune.errors import DataError
+from finetune.files import as_usual
+from finetune.text import printable
+
+if TYPE_CHECKING:
+    from finetune.data.descriptors import Descriptor
+
+
+def sample(descriptor: Descriptor, fetched: Path, out: Path, per_class: int, seed: int) -> int:
+    """Copy ``per_class`` images of each class in each part to ``out``.
+
+    Which ones depends on the seed and their paths alone, and fewer are some of more: 10 of each
+    class are among the 20. A class that has fewer gives all.
+
+    Args:
+        descriptor: Of the data set.
+        fetched: The whole of it.
+        out: Does not exist yet, or is empty; appears whole.
+        per_class: How many, at least 1.
+        seed: Another one takes others.
+
+    Returns:
+        The number of images.
+
+    Raises:
+        DataError: ``fetched`` does not hold the data set, or there is something in ``out``.
+    """
+    note = read_note(fetched) if fetched.is_dir() else None
+    if note is None or note.name != descriptor.name:
+        raise DataError(
+            f"does not hold {descriptor.name} as `finetune datasets fetch` lays it out",
+            where=printable(str(fetched)),
+            mend=f"finetune datasets fetch {descriptor.name} --out {printable(str(fetched))}",
+        )
+    check_place(out)
+    chosen = chosen_from(_images(fetched), per_class, seed)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as temporary:
+        tree = Path(temporary) / "tree"
+        for path in chosen:
+            (tree / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(fetched / path, tree / path)
+        told = f"a sample: {per_class} images of each class in each part, seed {seed}"
+        few = replace(note, images=len(chosen), differences=(told,))
+        write_notes(tree, few, descriptor, card(descriptor.name))
+        as_usual(tree)
+        if out.exists():
+            out.rmdir()
+        tree.rename(out)
+    return len(chosen)
+
+
+def chosen_from(paths: list[str], per_class: int, seed: int) -> list[str]:
+    """At most ``per_class`` of the paths of each folder, by the SHA-256 of seed and path."""
+    by_folder: dict[str, list[str]] = defaultdict(list)
+    for path in paths:
+        by_folder[_class_folder(path, paths)].append(path)
+    return sorted(
+        path
+        for folder in by_folder.values()
+        for path in sorted(folder, key=lambda path: _rank(path, seed))[:per_class]
+    )
