@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import platformdirs
@@ -11,14 +12,49 @@ PLACE = "FINETUNE_CACHE"
 """The environment variable that names another place."""
 
 
+KINDS = {
+    "features": "outputs of frozen networks, and decoded pictures",
+    "looks": "what was found when each image was looked at",
+    "archives": "archives, unpacked",
+    "datasets": "images of saved datasets, as files",
+}
+"""What the cache holds, by the name of its folder. `clear` touches no other: where `PLACE` names a
+folder with something else in it, that is somebody's own."""
+
+
 def cache_folder(name: str) -> Path:
-    """The folder for things of one kind, in `PLACE` or in the platform's folder for caches.
+    """The folder for things of one of the `KINDS`, in `PLACE` or the platform's folder for caches.
 
     It is not made here: `make_private` does that, when something is first written to it.
     """
+    if name not in KINDS:
+        raise KeyError(f"{name} is none of the kinds of things that the cache holds")
     named = os.environ.get(PLACE)
     root = Path(named) if named else Path(platformdirs.user_cache_dir("finetune", False))
     return root / name
+
+
+def kept_bytes(name: str) -> int:
+    """Bytes of all files of one of the `KINDS`."""
+    total = 0
+    for parent, _, files in os.walk(cache_folder(name)):
+        for file in files:
+            total += _size(Path(parent, file))
+    return total
+
+
+def clear(name: str) -> int:
+    """Remove all of one of the `KINDS`; how many bytes that freed."""
+    before = kept_bytes(name)
+    shutil.rmtree(cache_folder(name), ignore_errors=True)
+    return before - kept_bytes(name)
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.lstat().st_size
+    except OSError:  # removed a moment ago
+        return 0
 
 
 def make_private(folder: Path) -> Path:

@@ -248,11 +248,19 @@ def default_run_path(data: Path, recipe_name: str, working: Path) -> Path:
     folder = data if data.is_dir() else data.parent
     inside = data.is_dir() and working.resolve().is_relative_to(folder.resolve())
     base = (folder.resolve().parent if inside else working) / "runs"
-    stem = f"{_plain(data.resolve().stem if data.is_file() else data.resolve().name)}-{recipe_name}"
+    stem = f"{_plain(_name_of(data.resolve()))}-{recipe_name}"
     number = 1
     while (base / f"{stem}-{number}").exists():
         number += 1
     return base / f"{stem}-{number}"
+
+
+def _name_of(data: Path) -> str:
+    """Without the suffixes of a file; ``photos.tar.gz`` has two."""
+    if not data.is_file():
+        return data.name
+    stem = Path(data.stem)
+    return stem.stem if stem.suffix.lower() == ".tar" else stem.name
 
 
 def _plain(name: str) -> str:

@@ -11,6 +11,7 @@ from finetune.api.finishing import finish
 from finetune.api.planning import PathName, Plan, load, plan, setting_of
 from finetune.console import Reporter, automatic
 from finetune.data.manifest import Manifest, read_manifest
+from finetune.data.reading import root_of
 from finetune.data.rereading import verify_unchanged
 from finetune.deploy.result import Run
 from finetune.environment import describe_machine
@@ -47,7 +48,8 @@ def train(
 
     Args:
         data: A folder of class folders, a folder with ``train/`` beside other splits, or a CSV or
-            Parquet file with the columns ``path`` and ``label``. Nothing in it is written to.
+            Parquet file with the columns ``path`` and ``label``; an archive of one of these; or
+            a folder that Hugging Face ``datasets`` saved. Nothing in it is written to.
         recipe: A name of the catalogue, a YAML file, or a `Recipe`.
         overrides: ``KEY=VALUE`` each, as after ``--set`` on the command line.
         weights: A weights file, ``"none"``, or None: the backbone's own from the hub.
@@ -68,7 +70,7 @@ def train(
         planned = plan(data, recipe, overrides=overrides, weights=weights, reporter=reporter)
         setting = setting_of(planned, run, reporter)
         show_plan(setting, estimate(setting))
-        _write_beginning(run, planned, setting)
+        _write_beginning(run, Path(data), planned, setting)
         return _complete(run, planned, setting)
 
 
@@ -115,7 +117,7 @@ def _go_on(
 ) -> Run:
     check_processes()
     recipe = load_recipe(directory.recipe)
-    manifest = read_manifest(directory.data, _root(data, environment))
+    manifest = read_manifest(directory.data, _root(data, environment["data"], reporter))
     _check_as_written(directory, environment, recipe, manifest)
     verify_unchanged(manifest, recipe.data.max_pixels, reporter)
     choice = choose_weights(recipe.model, environment["weights"]["asked"], None)
@@ -126,7 +128,7 @@ def _go_on(
     return _complete(directory, planned, setting_of(planned, directory, reporter))
 
 
-def _write_beginning(run: RunDirectory, planned: Plan, setting: Setting) -> None:
+def _write_beginning(run: RunDirectory, data: Path, planned: Plan, setting: Setting) -> None:
     """What a resumed run starts from; ``environment.json`` last, as the sign that all is there."""
     planned.manifest.write_csv(run.data)
     recipe = dump(planned.recipe)
@@ -135,6 +137,7 @@ def _write_beginning(run: RunDirectory, planned: Plan, setting: Setting) -> None
         "device": str(setting.device),
         "recipe_digest": text_digest(recipe),
         "data": {
+            "given": str(data.absolute()),
             "root": str(planned.manifest.root.absolute()),
             "digest": planned.manifest.digest(),
         },
@@ -151,11 +154,16 @@ def _complete(run: RunDirectory, planned: Plan, setting: Setting) -> Run:
     return Run(run)
 
 
-def _root(data: PathName | None, environment: dict[str, Any]) -> Path:
-    """The folder that the manifest's paths start from."""
-    if data is None:
-        return Path(environment["data"]["root"])
-    return Path(data).parent if Path(data).is_file() else Path(data)
+def _root(data: PathName | None, described: dict[str, str], reporter: Reporter) -> Path:
+    """The folder that the manifest's paths start from.
+
+    What was unpacked may have been removed since, with the rest of the cache: then it is unpacked
+    again. Where an archive is gone itself, what it was unpacked to will do.
+    """
+    given = Path(data if data is not None else described.get("given", described["root"]))
+    if data is None and not given.exists():
+        return Path(described["root"])
+    return root_of(given, reporter)
 
 
 def _check_as_written(

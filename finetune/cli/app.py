@@ -19,7 +19,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(recipes, name="recipes", help="List, show, copy and check recipes.")
-app.add_typer(cache, name="cache", help="List and clear what is kept of frozen networks.")
+app.add_typer(cache, name="cache", help="List and clear what was computed or unpacked and is kept.")
 
 
 def _version(wanted: bool) -> None:
@@ -44,8 +44,9 @@ def train(
     data: Annotated[
         str | None,
         typer.Argument(
-            help="A folder of class folders; one with train/ beside other splits; or a CSV or "
-            "Parquet file with the columns path and label.",
+            help="A folder of class folders; one with train/ beside other splits; a CSV or Parquet "
+            "file with the columns path and label; one of these as .zip or .tar (.gz, .bz2, .xz); "
+            "or a folder that Hugging Face datasets saved.",
         ),
     ] = None,
     recipe: Annotated[

@@ -1,4 +1,4 @@
-"""``finetune cache``: what is kept of frozen networks' outputs."""
+"""``finetune cache``: what was computed or unpacked once and is kept."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ import typer
 from finetune.text import duration, printable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rich.console import Console
 
     from finetune.features.segments import Segment
@@ -22,7 +24,7 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 @app.command("list")
 def list_() -> None:
-    """List what is kept: of which network, how many bytes, and when it was last used."""
+    """List what is kept, with its bytes; features by their network, and when they were used."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -47,16 +49,34 @@ def list_() -> None:
                   f"{store.budget / 2**20:,.0f}", markup=False, soft_wrap=True)  # fmt: skip
     if shelves:
         console.print(table)
+    for line in _others():
+        console.print(line, markup=False, soft_wrap=True)
 
 
 @app.command()
 def clear() -> None:
-    """Remove all of it; runs and models stay, and compute it again when they need it."""
+    """Remove all of it; runs and models stay.
+
+    What is needed again is computed or unpacked again. A training that is under way on an archive
+    or a saved dataset stops for want of its images; resume it.
+    """
+    from finetune import cache
     from finetune.features.store import FeatureStore
 
-    store = FeatureStore.usual()
-    freed = store.clear()
-    _stdout().print(f"{freed / 2**20:.1f} MiB freed in {store.root}", markup=False, soft_wrap=True)
+    others = [kind for kind in cache.KINDS if kind != "features"]
+    freed = FeatureStore.usual().clear() + sum(cache.clear(kind) for kind in others)
+    root = cache.cache_folder("features").parent
+    _stdout().print(f"{freed / 2**20:.1f} MiB freed in {root}", markup=False, soft_wrap=True)
+
+
+def _others() -> Iterator[str]:
+    """A line for each kind but features that there is something of."""
+    from finetune import cache
+
+    for kind, what in cache.KINDS.items():
+        folder = cache.cache_folder(kind)
+        if kind != "features" and folder.is_dir():
+            yield f"{folder}: {cache.kept_bytes(kind) / 2**20:.1f} MiB ({what})"
 
 
 def _stdout() -> Console:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ from finetune.run import is_run
 from finetune.text import listed, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 _MOST_CLASS_FOLDERS = 1_000  # above a folder with more beside it nothing is suggested
 _CLUTTER = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
@@ -28,7 +28,9 @@ LAYOUT = """Expected is a folder of class folders:
     photos/cat/1.jpg  photos/cat/2.jpg  photos/dog/1.jpg
 or one with a train/ folder of class folders beside val/ and test/ (or one of them):
     photos/train/cat/1.jpg  photos/test/cat/2.jpg
-or a CSV or Parquet file with the columns path, label and, if you like, split, group."""
+or a CSV or Parquet file with the columns path, label and, if you like, split, group;
+or any of them packed as .zip, .tar, .tar.gz, .tar.bz2 or .tar.xz;
+or a folder that save_to_disk of Hugging Face datasets wrote."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,17 @@ def printable_path(path: str | bytes | Path) -> str:
     return listed([os.fsdecode(path)])
 
 
+@contextmanager
+def errors_of(data: Path, *, always: bool = False) -> Iterator[None]:
+    """Tell what is wrong of DATA itself where no place is told; ``always``: whatever is told."""
+    try:
+        yield
+    except DataError as error:
+        if error.where and not always:
+            raise
+        raise DataError(error.found, where=printable_path(data), mend=error.mend) from error
+
+
 @dataclass
 class _Search:
     """One walk over DATA; nothing in it is ever written."""
@@ -91,12 +104,13 @@ class _Search:
             self._add_classes("", "")
         if not self.classes:
             raise _no_classes(self.data, folders, self.loose)
+        notes, warnings = told_left_out(self.ignored)
         return Listing(
             self.data,
             tuple(self.items),
             frozenset(self.classes),
-            tuple(self._notes()),
-            tuple(self._warnings()),
+            notes,
+            (*self._loose(), *warnings),
         )
 
     def _splits(self, folders: list[str]) -> dict[str, str]:
@@ -160,22 +174,23 @@ class _Search:
                     self.ignored[_suffix(entry.name)] += 1
             waiting += reversed(below)
 
-    def _notes(self) -> Iterator[str]:
-        plain = {s: n for s, n in self.ignored.items() if s not in _OTHER_PICTURES}
-        if plain:
-            yield f"Left out, as they are no images: {_counted(plain)}."
-
-    def _warnings(self) -> Iterator[str]:
+    def _loose(self) -> Iterator[str]:
         if self.loose:
             yield f"{plural(len(self.loose), 'image')} in no class folder left out: " + listed(
                 self.loose
             )
-        other = {s: n for s, n in self.ignored.items() if s in _OTHER_PICTURES}
-        if other:
-            yield (
-                f"left out: {_counted(other)}. Only JPEG, PNG, WebP, BMP, TIFF and GIF are "
-                "read; convert these to have them learnt from."
-            )
+
+
+def told_left_out(ignored: Mapping[str, int]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Notes and warnings about files that are no images of the formats, counted by suffix."""
+    plain = {suffix: n for suffix, n in ignored.items() if suffix not in _OTHER_PICTURES}
+    other = {suffix: n for suffix, n in ignored.items() if suffix in _OTHER_PICTURES}
+    notes = (f"Left out, as they are no images: {_counted(plain)}.",) if plain else ()
+    warning = (
+        f"left out: {_counted(other)}. Only JPEG, PNG, WebP, BMP, TIFF and GIF are read; convert "
+        "these to have them learnt from."
+    )
+    return notes, (warning,) if other else ()
 
 
 def _no_classes(data: Path, folders: list[str], loose: list[str]) -> DataError:
@@ -202,11 +217,12 @@ def _above(data: Path, loose: list[str]) -> str:
 
 def _entries(folder: str) -> list[os.DirEntry[str]]:
     with os.scandir(folder) as entries:
-        visible = [entry for entry in entries if not _is_clutter(entry.name)]
+        visible = [entry for entry in entries if not is_clutter(entry.name)]
     return sorted(visible, key=lambda entry: entry.name)
 
 
-def _is_clutter(name: str) -> bool:
+def is_clutter(name: str) -> bool:
+    """Whether a file or folder is passed over by its name: hidden, or a system's own."""
     return name.startswith(".") or name.casefold() in _CLUTTER
 
 

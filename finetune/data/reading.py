@@ -6,13 +6,17 @@ from dataclasses import replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from finetune.console import Silent
 from finetune.data import judging
+from finetune.data.archives import is_archive
 from finetune.data.dividing import divide
 from finetune.data.grouping import FEWEST
 from finetune.data.hygiene import bad_lines, check_files
 from finetune.data.indexing import LAYOUT, Listing, list_folder, printable_path
 from finetune.data.manifest import Item, Manifest
+from finetune.data.saved_datasets import is_saved_dataset, list_saved_dataset
 from finetune.data.table import TABLE_SUFFIXES, list_table
+from finetune.data.unpacking import list_archive
 from finetune.errors import DataError
 from finetune.run import is_run
 from finetune.text import listed, plural, printable
@@ -47,8 +51,10 @@ def read_data(data: Path, options: DataOptions, seed: int, reporter: Reporter) -
     return Manifest.of(listing.root, divided)
 
 
-def list_data(data: Path) -> Listing:
+def list_data(data: Path, reporter: Reporter | None = None) -> Listing:
     """What DATA names, before any image is opened.
+
+    What has to be unpacked is unpacked to the cache first; ``reporter`` is shown how far that is.
 
     Raises:
         DataError: It does not exist, or is none of the forms.
@@ -57,13 +63,28 @@ def list_data(data: Path) -> Listing:
     if data.is_dir() and is_run(data):
         mend = "Name the folder with the images."
         raise DataError("is a run directory", where=printable_path(data), mend=mend)
+    if is_saved_dataset(data):
+        return list_saved_dataset(data, reporter or Silent())
     if data.is_dir():
         return list_folder(data)
     if data.suffix.lower() in TABLE_SUFFIXES:
         return list_table(data)
+    if is_archive(data):
+        return list_archive(data, reporter or Silent())
     kind = f"a {printable(data.suffix)} file" if data.suffix else "a file without a suffix"
-    mend = f"Unpack it first if it is an archive.\n{LAYOUT}"
+    mend = f"Unpack it first if it is an archive of another kind.\n{LAYOUT}"
     raise DataError(f"is {kind}", where=printable_path(data), mend=mend)
+
+
+def root_of(data: Path, reporter: Reporter) -> Path:
+    """The folder that paths of DATA are relative to; no class or image is looked for.
+
+    Raises:
+        DataError: It has to be unpacked, and that fails.
+    """
+    if (data.is_file() and is_archive(data)) or is_saved_dataset(data):
+        return list_data(data, reporter).root
+    return data.parent if data.is_file() else data
 
 
 def check_exists(data: Path) -> None:
@@ -86,7 +107,7 @@ def check_exists(data: Path) -> None:
 
 
 def _listed(data: Path, reporter: Reporter) -> Listing:
-    listing = list_data(data)
+    listing = list_data(data, reporter)
     for note in listing.notes:
         reporter.say(note)
     for warning in listing.warnings:

@@ -27,7 +27,7 @@ def read_labelled(
     Raises:
         DataError: DATA has a class that is none of ``classes``, or no image that can be read.
     """
-    listing = list_data(data)
+    listing = list_data(data, reporter)
     for line in (*listing.notes, *listing.warnings):
         reporter.say(line)
     unknown = sorted({item.label for item in listing.items} - set(classes))

@@ -6,6 +6,7 @@ import csv
 import io
 import os
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -45,7 +46,8 @@ def list_table(data: Path) -> Listing:
     Raises:
         DataError: It can't be read, columns are missing, or rows are faulty; all are told.
     """
-    table = _parquet(data) if data.suffix.lower() == ".parquet" else _csv(data)
+    table = _opened(data)
+    _check_header(table.header, data)
     rows = [_with_slashes(row, data.parent) for row in _rows(table, data)]
     kept, warnings, faults = _without_repetitions(rows, data.parent)
     faults = [*_row_faults(rows), *_split_faults(rows), *faults]
@@ -57,6 +59,19 @@ def list_table(data: Path) -> Listing:
         raise DataError("it lists no image", where=printable_path(data))
     classes = frozenset(row.label for row in rows)
     return Listing(data.parent, tuple(kept), classes, notes, tuple(warnings))
+
+
+def columns_of(data: Path) -> tuple[str, ...]:
+    """The names of a table's columns, whatever they are.
+
+    Raises:
+        DataError: It can't be read.
+    """
+    return _opened(data).header
+
+
+def _opened(data: Path) -> _Table:
+    return _parquet(data) if data.suffix.lower() == ".parquet" else _csv(data)
 
 
 def _csv(data: Path) -> _Table:
@@ -72,7 +87,6 @@ def _csv(data: Path) -> _Table:
         header = tuple(name.strip() for name in next(reader, []))
     except csv.Error as error:
         raise _no_csv(data, error) from error
-    _check_header(header, data)
     return _Table(header, ((reader.line_num, row) for row in reader if row))
 
 
@@ -81,24 +95,41 @@ def _no_csv(data: Path, error: csv.Error) -> DataError:
 
 
 def _parquet(data: Path) -> _Table:
-    import pyarrow
     from pyarrow import parquet
 
-    try:
+    with _arrow_errors_told(data):
         header = tuple(parquet.read_schema(data).names)
-        _check_header(header, data)
-        used = [name for name in _COLUMNS if name in header]
+    return _Table(header, _parquet_rows(data, header))
+
+
+def _parquet_rows(data: Path, header: Sequence[str]) -> Iterator[tuple[int, Sequence[str]]]:
+    from pyarrow import parquet
+
+    used = [name for name in _COLUMNS if name in header]
+    with _arrow_errors_told(data):
         table = parquet.read_table(data, columns=used, partitioning=None)
-    except (OSError, pyarrow.ArrowException) as error:
-        message = printable(str(error).splitlines()[0])
-        raise DataError(f"can't be read: {message}", where=printable_path(data)) from error
     columns = [
-        ["" if value is None else str(value) for value in table.column(name).to_pylist()]
+        ["" if value is None else _text(value) for value in table.column(name).to_pylist()]
         if name in used
         else [""] * table.num_rows
         for name in header
     ]
-    return _Table(header, enumerate(zip(*columns, strict=True), start=1))
+    yield from enumerate(zip(*columns, strict=True), start=1)
+
+
+def _text(value: object) -> str:
+    return os.fsdecode(value) if isinstance(value, bytes) else str(value)
+
+
+@contextmanager
+def _arrow_errors_told(data: Path) -> Iterator[None]:
+    import pyarrow
+
+    try:
+        yield
+    except (OSError, pyarrow.ArrowException) as error:
+        message = printable(str(error).splitlines()[0])
+        raise DataError(f"can't be read: {message}", where=printable_path(data)) from error
 
 
 def _check_header(header: tuple[str, ...], data: Path) -> None:

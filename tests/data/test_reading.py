@@ -111,9 +111,10 @@ def test_a_missing_path_names_what_is_near(tmp_path):
 
 
 def test_other_files_and_run_directories_are_refused_as_data(tmp_path):
-    (tmp_path / "photos.zip").write_bytes(b"PK")
-    with pytest.raises(DataError, match=r"is a \.zip file"):
-        list_data(tmp_path / "photos.zip")
+    for name in ("photos.rar", "photos.tar.zst"):
+        (tmp_path / name).write_bytes(b"PK")
+        with pytest.raises(DataError, match=r"is a \.(rar|zst) file\nUnpack it first"):
+            list_data(tmp_path / name)
     for name in ("recipe.yaml", "environment.json"):
         (tmp_path / name).write_text("{}")
     with pytest.raises(DataError, match="is a run directory"):
