@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from finetune.data.descriptors import Patches
-from finetune.data.placing import Placement, inside
+from finetune.data.placing import Placement, inside, present
 from finetune.errors import DataError
 from finetune.text import printable
 
@@ -51,8 +51,8 @@ def patches(layout: Patches, root: Path, names: tuple[str, ...]) -> Iterator[Pla
     h5py = _h5py()
     for part, place in layout.images.items():
         with (
-            h5py.File(inside(root, place), "r") as pictures,
-            h5py.File(inside(root, layout.labels[part]), "r") as answers,
+            _opened(h5py, present(root, place)) as pictures,
+            _opened(h5py, present(root, layout.labels[part])) as answers,
         ):
             x, y = _array(pictures, "x", place), _array(answers, "y", layout.labels[part])
             _check_patches(x, y, place)
@@ -84,6 +84,15 @@ def _h5py() -> Any:
     return h5py
 
 
+def _opened(h5py: Any, path: Path) -> Any:
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        raise DataError(
+            f"can't be read as HDF5: {printable(str(error)[:120])}", where=path.name
+        ) from error
+
+
 def _vector(root: Path, place: str, key: str) -> list[int]:
     return [int(value) for value in np.atleast_1d(_matrix(root, place, key))]
 
@@ -92,7 +101,9 @@ def _matrix(root: Path, place: str, key: str) -> Any:
     from scipy.io import loadmat
 
     try:
-        return loadmat(inside(root, place), squeeze_me=True)[key]
+        return loadmat(present(root, place), squeeze_me=True)[key]
+    except DataError:
+        raise
     except KeyError:
         raise DataError(f"has no matrix {key}", where=place) from None
     except Exception as error:  # it fails on damaged bytes in every way there is

@@ -43,7 +43,7 @@ class Patience:
         silence: Seconds without a byte that count as a failure.
     """
 
-    failures: int = 6
+    failures: int = 5
     wait: float = 1.0
     longest: float = 60.0
     silence: float = 60.0
@@ -74,6 +74,7 @@ class Download:
         title: What it is called on the screen.
         length: Bytes that are expected, where anybody says; the server's word counts for more.
         checked: Its digest will be compared, so that a rest can be asked for without a version.
+        resumed: Whether its bytes come from more than one answer.
     """
 
     address: str
@@ -82,7 +83,8 @@ class Download:
     length: int | None
     checked: bool
     reporter: Reporter
-    patience: Patience = Patience()
+    patience: Patience = field(default_factory=Patience)
+    resumed: bool = False
     _meter: _Meter | None = None
     _stack: ExitStack = field(default_factory=ExitStack)
 
@@ -123,6 +125,7 @@ class Download:
             raise
         with answer:
             start = self._start(answer, have)
+            self.resumed = self.resumed or start > 0
             length = _whole_length(answer, start)
             version = _version(answer) or (self._known_version() if start else "")
             write_json(self._note_path, asdict(_Note(self.address, version, length)))

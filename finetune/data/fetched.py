@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from finetune.files import write_json, write_text
 from finetune.text import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from finetune.data.descriptors import Descriptor
@@ -41,14 +43,14 @@ class FetchNote:
         date: Of the fetch, ``YYYY-MM-DD``.
         images: How many there are.
         files: What they were unpacked from.
-        differences: Where they are not what the card says.
+        remarks: Where they are not what the card says.
     """
 
     name: str
     date: str
     images: int
     files: tuple[FileNote, ...]
-    differences: tuple[str, ...]
+    remarks: tuple[str, ...]
 
 
 def write_notes(folder: Path, note: FetchNote, descriptor: Descriptor, card: str) -> None:
@@ -69,22 +71,21 @@ def read_note(folder: Path) -> FetchNote | None:
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
         files = tuple(FileNote(**each) for each in fields.pop("files"))
-        return FetchNote(**fields, files=files)
+        return FetchNote(**fields | {"remarks": tuple(fields["remarks"])}, files=files)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise DataError(f"can't be read: {printable(str(error))}", where=str(path)) from error
 
 
-def _added(note: FetchNote, descriptor: Descriptor) -> list[str]:
-    told = [f"- {file.name}: {file.bytes:,} bytes, {file.digest}, {file.origin}"
-            for file in note.files]  # fmt: skip
-    return [
-        "",
-        f"**Terms.** {descriptor.licence}. {descriptor.licence_note.strip()}",
-        "",
-        f"**Cite.** {descriptor.citation.strip()}",
-        "",
-        f"**This copy.** {note.images:,} images, fetched on {note.date} for {descriptor.homepage}",
-        *(["", *map(printable, told)] if told else []),
-        *(["", "Not as this card says:", "", *(f"- {line}" for line in note.differences)]
-          if note.differences else []),
-    ]  # fmt: skip
+def _added(note: FetchNote, descriptor: Descriptor) -> Iterator[str]:
+    yield ""
+    yield _filled(f"**Terms.** {descriptor.licence}. {descriptor.licence_note}")
+    yield _filled(f"**Cite.** {descriptor.citation}")
+    yield _filled(f"**Its makers' page.** {descriptor.homepage}")
+    yield _filled(f"**This copy.** {note.images:,} images, fetched on {note.date}.")
+    yield from (f"- {printable(remark)}" for remark in note.remarks)
+    for file in note.files:
+        yield f"- {file.name}: {file.bytes:,} bytes, {file.digest}, {printable(file.origin)}"
+
+
+def _filled(text: str) -> str:
+    return textwrap.fill(text, 99, break_long_words=False, break_on_hyphens=False) + "\n"

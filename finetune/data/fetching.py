@@ -5,8 +5,7 @@ from __future__ import annotations
 import datetime
 import gzip
 import shutil
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,7 @@ from finetune.data.counting import Counts, differences
 from finetune.data.descriptors import Folders
 from finetune.data.fetched import FetchNote, FileNote, read_note, write_notes
 from finetune.data.laying_out import placements
-from finetune.data.placing import arrange, inside
+from finetune.data.placing import arrange, present
 from finetune.data.unpacking import unpack
 from finetune.errors import DataError, RunError
 from finetune.locking import locked
@@ -45,8 +44,8 @@ def unfinished(out: Path) -> Path:
 def fetch(descriptor: Descriptor, out: Path, obtaining: Obtaining) -> Path:
     """Download a data set, lay it out, and compare it with its descriptor.
 
-    ``out`` appears once all of it is there. What an interrupted fetch leaves in `unfinished` is gone
-    on with.
+    ``out`` appears once all of it is there. What an interrupted fetch leaves in `unfinished` is
+    gone on with.
 
     Args:
         descriptor: Of the data set.
@@ -72,7 +71,7 @@ def fetch(descriptor: Descriptor, out: Path, obtaining: Obtaining) -> Path:
         if out.exists():
             out.rmdir()
         tree.rename(out)
-    shutil.rmtree(work)
+    shutil.rmtree(work, ignore_errors=True)
     return out
 
 
@@ -115,6 +114,9 @@ def _held(out: Path) -> Iterator[Path]:
             yield work
     except RunError as error:
         raise DataError(error.found, where=error.where, mend="Wait for its end.") from error
+    finally:
+        with suppress(OSError):  # where there is anything in it, it stays
+            work.rmdir()
 
 
 def _laid_out(
@@ -127,7 +129,7 @@ def _laid_out(
     for each in obtained:
         _open(each, root, reporter)
     if isinstance(descriptor.layout, Folders) and descriptor.layout.nested:
-        unpack(inside(root, descriptor.layout.nested), root, reporter)
+        unpack(present(root, descriptor.layout.nested), root, reporter)
     arrange(placements(descriptor, root), tree, descriptor.images, reporter)
     return tree
 
@@ -152,12 +154,6 @@ def _expand(path: Path, target: Path) -> None:
                     raise DataError("unpacks to too much", where=path.name)
     except (EOFError, gzip.BadGzipFile) as error:
         raise DataError(f"is damaged: {error}", where=path.name) from error
-
-
-@dataclass(frozen=True)
-class _Found:
-    counts: Counts
-    lines: tuple[str, ...]
 
 
 def _noted(

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, assert_never
 
 from finetune.data.decoding import SUFFIXES
 from finetune.data.descriptors import Birds, BuiltIn, Cars, Flowers, Folders, Lists, Patches
-from finetune.data.placing import Placement, inside
+from finetune.data.placing import Placement, inside, present
 from finetune.errors import DataError
-from finetune.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -58,9 +57,7 @@ def _built_in(root: Path) -> Iterator[Placement]:
 
 def _folders(layout: Folders, root: Path) -> Iterator[Placement]:
     for part, place in layout.parts.items():
-        folder = inside(root, place)
-        if not folder.is_dir():
-            raise _other_form(place, "folder")
+        folder = present(root, place)
         yield from _in_class_folders(folder, "" if part == "all" else part, layout.skip)
 
 
@@ -86,9 +83,7 @@ def _birds(layout: Birds, root: Path) -> Iterator[Placement]:
 def _lines(root: Path, place: str) -> list[str]:
     """The lines of a text file that say something."""
     try:
-        text = inside(root, place).read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise _other_form(place, "file") from None
+        text = present(root, place).read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise DataError("is no UTF-8 text", where=place) from error
     kept = (line.strip() for line in text.splitlines())
@@ -109,11 +104,3 @@ def _in_class_folders(folder: Path, part: str, skip: tuple[str, ...]) -> Iterato
             if visible and path.suffix.lower() in SUFFIXES and path.is_file():
                 name = PurePosixPath(path.relative_to(labelled).as_posix())
                 yield Placement(path, part, labelled.name, name)
-
-
-def _other_form(place: str, kind: str) -> DataError:
-    return DataError(
-        f"there is no {kind} {printable(place)} in it",
-        mend="The archives are of another form than the descriptor says; `finetune datasets show` "
-        "tells it. A folder of class folders can be trained on as it is.",
-    )

@@ -1,9 +1,9 @@
-"""A file of a public data set, from its host, a mirror or a folder, and compared with its digest."""
+"""A file of a public data set: from its host, a mirror or a folder; compared with its digest."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,7 +56,7 @@ class Obtaining:
     reporter: Reporter
     origin: str = ""
     accepted: Collection[str] = ()
-    patience: Patience = Patience()
+    patience: Patience = field(default_factory=Patience)
 
     def check(self) -> None:
         """See to it, before anything is downloaded, that there is a way to each file.
@@ -110,7 +110,7 @@ class Obtaining:
         local = self._local(file)
         return (str(local),) if local else file.addresses
 
-    def _downloaded(self, file: RemoteFile, address: str) -> Obtained:
+    def _downloaded(self, file: RemoteFile, address: str, *, again: bool = False) -> Obtained:
         whole = self.folder / file.name
         download = Download(
             address, self.folder / f"{file.name}.part", file.name, file.length,
@@ -123,13 +123,13 @@ class Obtaining:
                 download.part.rename(whole)
             return self._compared(file, whole, address)
         except DataError:
+            if again or not (begun or download.resumed):
+                raise  # the file stays, for the same command with --accept
             whole.unlink(missing_ok=True)
             download.forget()
-            if not begun:
-                raise
         # What was gone on with may have been of another version, so once more from the start.
-        self.reporter.say(f"{file.name}: what was there is of another version; begun anew.")
-        return self._downloaded(file, address)
+        self.reporter.say(f"{file.name}: its parts are not of one version; begun anew.")
+        return self._downloaded(file, address, again=True)
 
     def _compared(self, file: RemoteFile, path: Path, origin: str) -> Obtained:
         algorithm = file.digest.algorithm if file.digest else "sha256"

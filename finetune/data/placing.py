@@ -103,3 +103,19 @@ def inside(root: Path, name: str) -> Path:
     if not parts or name.startswith("/") or ".." in parts or "\\" in name or "\0" in name:
         raise DataError(f"a list names {printable(name)!r}, which is no file in the archive")
     return root.joinpath(*parts)
+
+
+def present(root: Path, name: str) -> Path:
+    """As `inside`, where there has to be something.
+
+    Raises:
+        DataError: There isn't.
+    """
+    path = inside(root, name)
+    if path.exists():
+        return path
+    raise DataError(
+        f"there is no {printable(name)} in it",
+        mend="The archives are of another form than the descriptor says, which `finetune datasets "
+        "show` tells. A folder of class folders can be trained on as it is.",
+    )

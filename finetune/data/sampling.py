@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import tempfile
 from collections import defaultdict
@@ -15,7 +14,7 @@ from finetune.data.decoding import SUFFIXES
 from finetune.data.fetched import read_note, write_notes
 from finetune.data.fetching import check_place
 from finetune.errors import DataError
-from finetune.files import as_usual
+from finetune.files import as_usual, text_digest
 from finetune.text import printable
 
 if TYPE_CHECKING:
@@ -49,15 +48,16 @@ def sample(descriptor: Descriptor, fetched: Path, out: Path, per_class: int, see
             mend=f"finetune datasets fetch {descriptor.name} --out {printable(str(fetched))}",
         )
     check_place(out)
-    chosen = chosen_from(_images(fetched), per_class, seed)
+    parts = descriptor.splits is not None
+    chosen = chosen_from(_images(fetched), per_class, seed, parts=parts)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as temporary:
         tree = Path(temporary) / "tree"
         for path in chosen:
             (tree / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(fetched / path, tree / path)
-        told = f"a sample: {per_class} images of each class in each part, seed {seed}"
-        few = replace(note, images=len(chosen), differences=(told,))
+        told = f"A sample: {per_class} images of each class in each part, seed {seed}."
+        few = replace(note, images=len(chosen), remarks=(*note.remarks, told))
         write_notes(tree, few, descriptor, card(descriptor.name))
         as_usual(tree)
         if out.exists():
@@ -66,13 +66,21 @@ def sample(descriptor: Descriptor, fetched: Path, out: Path, per_class: int, see
     return len(chosen)
 
 
-def chosen_from(paths: list[str], per_class: int, seed: int) -> list[str]:
-    """At most ``per_class`` of the paths of each folder, by the SHA-256 of seed and path."""
-    by_folder: dict[str, list[str]] = defaultdict(list)
-    for path in paths:
-        by_folder[_class_folder(path, paths)].append(path)
-    return sorted(
-        path
-        for folder in by_folder.values()
-        for path in sorted(folder, key=lambda path: _rank(path, seed))[:per_class]
-    )
+def chosen_from(paths: list[str], per_class: int, seed: int, *, parts: bool) -> list[str]:
+    """At most ``per_class`` of the paths of each class and part, by the SHA-256 of seed and path.
+
+    Args:
+        paths: ``part/class/...``, or ``class/...`` where there are no parts.
+        per_class: How many.
+        seed: Another one takes others.
+        parts: Whether paths begin with a part.
+    """
+    by_class: dict[str, list[str]] = defaultdict(list)
+    for path in sorted(paths, key=lambda path: text_digest(f"{seed} {path}")):
+        by_class["/".join(path.split("/")[: 2 if parts else 1])].append(path)
+    return sorted(path for chosen in by_class.values() for path in chosen[:per_class])
+
+
+def _images(folder: Path) -> list[str]:
+    files = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    return [path.relative_to(folder).as_posix() for path in files if path.is_file()]
