@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from finetune.data.decoding import SUFFIXES
 from finetune.data.placing import folder_name
-from finetune.text import listed, printable
+from finetune.text import listed, plural, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -69,7 +69,7 @@ def _differences(descriptor: Descriptor, counts: Counts) -> Iterator[str]:
             yield f"{part}: {found[part]:,} images, and not {expected:,}"
     classes = counts.by_class()
     if len(classes) != descriptor.class_count:
-        yield f"{len(classes):,} classes, and not {descriptor.class_count:,}"
+        yield f"{plural(len(classes), 'class', 'classes')}, and not {descriptor.class_count:,}"
     if descriptor.class_names:
         yield from _of_names({folder_name(name) for name in descriptor.class_names}, set(classes))
     if isinstance(descriptor.classes, dict):

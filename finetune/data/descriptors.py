@@ -168,7 +168,7 @@ class Descriptor(Section):
     Attributes:
         name: What the commands call it.
         title: Its own name.
-        what: What is seen in the pictures, in a word or two.
+        what: What is seen in the pictures, in a word; it stands in a narrow column.
         task: The question that a classifier answers.
         homepage: Where its makers tell about it.
         licence: An SPDX identifier, or a word or two.
@@ -189,7 +189,7 @@ class Descriptor(Section):
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
     title: str
-    what: Annotated[str, Field(max_length=13)]
+    what: Annotated[str, Field(max_length=10)]
     task: str
     homepage: Annotated[str, Field(pattern=r"^https?://\S+$")]
     licence: str

@@ -67,7 +67,10 @@ def arrange(placed: Iterable[Placement], tree: Path, total: int, reporter: Repor
             task.advance()
     if moving.absent:
         count = plural(len(moving.absent), "image")
-        reporter.warn(f"{count} that the lists name are not there: {listed(moving.absent, 4)}")
+        reporter.warn(
+            f"{count} that the lists name are not there, or were named before: "
+            f"{listed(moving.absent, 4)}"
+        )
 
 
 @dataclass

@@ -15,7 +15,7 @@ from finetune.data.fetched import read_note, write_notes
 from finetune.data.fetching import check_place
 from finetune.errors import DataError
 from finetune.files import as_usual, text_digest
-from finetune.text import printable
+from finetune.text import plural, printable
 
 if TYPE_CHECKING:
     from finetune.data.descriptors import Descriptor
@@ -56,7 +56,7 @@ def sample(descriptor: Descriptor, fetched: Path, out: Path, per_class: int, see
         for path in chosen:
             (tree / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(fetched / path, tree / path)
-        told = f"A sample: {per_class} images of each class in each part, seed {seed}."
+        told = f"A sample: {plural(per_class, 'image')} of each class in each part, seed {seed}."
         few = replace(note, images=len(chosen), remarks=(*note.remarks, told))
         write_notes(tree, few, descriptor, card(descriptor.name))
         as_usual(tree)

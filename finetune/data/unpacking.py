@@ -71,11 +71,7 @@ def unpack(archive: Path, folder: Path, reporter: Reporter, take: tuple[str, ...
         DataError: It is damaged, may not be unpacked, or has a file that is in ``folder`` already.
     """
     with errors_of(archive), archive.open("rb") as file:
-        try:
-            _Unpacking(archive, file, folder, reporter, take).unpack()
-        except FileExistsError as error:
-            name = printable_path(Path(error.filename).relative_to(folder))
-            raise DataError(f"holds {name}, as another archive does") from error
+        _Unpacking(archive, file, folder, reporter, take).unpack()
 
 
 def _unpacked(data: Path, reporter: Reporter) -> tuple[Path, LeftOut]:

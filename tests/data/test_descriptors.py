@@ -14,27 +14,16 @@ from finetune.data.placing import folder_name
 from finetune.errors import DataError, FinetuneError
 
 DATASETS = Path(__file__).parents[2] / "datasets"
-PLANNED = [
-    "beans",
-    "caltech101",
-    "cub200",
-    "digits",
-    "dtd",
-    "eurosat",
-    "fgvc_aircraft",
-    "food101",
-    "hymenoptera",
-    "oxford_flowers102",
-    "oxford_pets",
-    "patch_camelyon",
-    "resisc45",
+PLANNED = {
+    *("beans", "caltech101", "cub200", "digits", "dtd", "eurosat", "fgvc_aircraft", "food101"),
+    *("hymenoptera", "oxford_flowers102", "oxford_pets", "patch_camelyon", "resisc45"),
     "stanford_cars",
-]
+}
 every = pytest.mark.parametrize("each", catalogue(), ids=lambda each: each.name)
 
 
 def test_the_planned_ones_are_there():
-    assert set(PLANNED) <= {each.name for each in catalogue()}
+    assert {each.name for each in catalogue()} >= PLANNED
     assert [each.name for each in catalogue()] == sorted(each.name for each in catalogue())
 
 
@@ -147,6 +136,6 @@ def test_a_fault_is_told_with_its_key(tmp_path, old, new, told):
     text = (DATASETS / "hymenoptera.yaml").read_text(encoding="utf-8")
     assert old in text
     (tmp_path / "mine.yaml").write_text(text.replace(old, new), encoding="utf-8")
-    with pytest.raises(FinetuneError, match="mine.yaml") as fault:
+    with pytest.raises(FinetuneError, match=r"mine\.yaml") as fault:
         load_descriptor(tmp_path / "mine.yaml")
     assert told in str(fault.value)
