@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from finetune.data.descriptors import Patches
+from finetune.data.layouts import Patches
 from finetune.data.placing import Placement, inside, present
 from finetune.errors import DataError
 from finetune.text import printable
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from finetune.data.descriptors import Cars, Descriptor, Flowers
+    from finetune.data.descriptors import Descriptor
+    from finetune.data.layouts import Cars, Flowers
 
 _FLOWER_PARTS = {"train": "trnid", "val": "valid", "test": "tstid"}
 _AT_A_TIME = 1024

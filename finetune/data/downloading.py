@@ -8,16 +8,14 @@ the same; a server that doesn't do that sends all of it again.
 from __future__ import annotations
 
 import http.client
-import json
 import math
-import re
 import time
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from finetune.data.answers import Note, begin_of, length_of, version_of
 from finetune.data.web import Broken, RangeRefused, ask, judged
-from finetune.files import write_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +27,6 @@ MOST_BYTES = 2**38
 """Bytes at which a server is not listened to any longer where nobody says how many there are."""
 
 _CHUNK = 2**18
-_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 
 
 @dataclass(frozen=True)
@@ -47,21 +44,6 @@ class Patience:
     wait: float = 1.0
     longest: float = 60.0
     silence: float = 60.0
-
-
-@dataclass(frozen=True)
-class _Note:
-    """What is known of the server's file, to go on with it.
-
-    Attributes:
-        address: Whose it is.
-        version: The strong ``ETag``, or the date of its last change; empty: the server says none.
-        length: Of the whole file; None: the server doesn't say.
-    """
-
-    address: str
-    version: str
-    length: int | None
 
 
 @dataclass
@@ -96,6 +78,7 @@ class Download:
             Broken: It failed too many times in a row.
             OSError: The disk is full, or can't be written to.
         """
+        self._meter = None
         failures, furthest = 0, self._size()
         with self._stack:
             while not self._is_whole():
@@ -126,9 +109,9 @@ class Download:
         with answer:
             start = self._start(answer, have)
             self.resumed = self.resumed or start > 0
-            length = _whole_length(answer, start)
-            version = _version(answer) or (self._known_version() if start else "")
-            write_json(self._note_path, asdict(_Note(self.address, version, length)))
+            length = length_of(answer, start)
+            version = version_of(answer) or (self._known_version() if start else "")
+            Note(self.address, version, length).write(self._note_path)
             self._show(length or self.length, start)
             self._copy(answer, start, length)
 
@@ -143,9 +126,8 @@ class Download:
         """Where in the file the answer begins."""
         if answer.status != http.HTTPStatus.PARTIAL_CONTENT:
             return 0
-        match = _RANGE.fullmatch(answer.headers.get("Content-Range", ""))
-        same = _version(answer) in ("", self._known_version())
-        if have and match and int(match[1]) == have and same:
+        same = version_of(answer) in ("", self._known_version())
+        if have and begin_of(answer) == have and same:
             return have
         self.forget()
         raise Broken("sends another part than it was asked for")
@@ -173,13 +155,11 @@ class Download:
     def _usable(self) -> int:
         """Bytes in the part that can be gone on with."""
         note = self._note()
-        if note and note.address == self.address and (note.version or self.checked):
-            return self._size()
-        return 0
+        return self._size() if note and (note.version or self.checked) else 0
 
     def _is_whole(self) -> bool:
         note = self._note()
-        return bool(note and note.address == self.address and note.length == self._size())
+        return note is not None and note.length == self._size()
 
     def _size(self) -> int:
         return self.part.stat().st_size if self.part.exists() else 0
@@ -188,11 +168,8 @@ class Download:
     def _note_path(self) -> Path:
         return self.part.with_name(f"{self.part.name}.json")
 
-    def _note(self) -> _Note | None:
-        try:
-            return _Note(**json.loads(self._note_path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
-            return None
+    def _note(self) -> Note | None:
+        return Note.read(self._note_path, self.address)
 
     def _known_version(self) -> str:
         note = self._note()
@@ -228,18 +205,3 @@ class _Meter:
         if now != self.shown:
             self.task.advance(now - self.shown)
             self.shown = now
-
-
-def _whole_length(answer: http.client.HTTPResponse, start: int) -> int | None:
-    match = _RANGE.fullmatch(answer.headers.get("Content-Range", ""))
-    if start and match:
-        return None if match[3] == "*" else int(match[3])
-    said = answer.headers.get("Content-Length", "")
-    return int(said) if said.isascii() and said.isdigit() else None
-
-
-def _version(answer: http.client.HTTPResponse) -> str:
-    """What may stand in ``If-Range``: a weak ETag says nothing of bytes (RFC 9110, 8.8.1)."""
-    tag = str(answer.headers.get("ETag", ""))
-    strong = tag.startswith('"') and tag.endswith('"')
-    return tag if strong else str(answer.headers.get("Last-Modified", ""))

@@ -14,12 +14,13 @@ from finetune.data.annotations import check_can_be_read
 from finetune.data.archives import is_archive
 from finetune.data.catalogue import card
 from finetune.data.counting import Counts, differences
-from finetune.data.descriptors import Folders
 from finetune.data.fetched import FetchNote, FileNote, read_note, write_notes
 from finetune.data.laying_out import placements
+from finetune.data.layouts import Folders
 from finetune.data.placing import arrange, present
 from finetune.data.unpacking import unpack
 from finetune.errors import DataError, RunError
+from finetune.files import as_usual
 from finetune.locking import locked
 from finetune.text import byte_size, plural, printable
 
@@ -68,11 +69,17 @@ def fetch(descriptor: Descriptor, out: Path, obtaining: Obtaining) -> Path:
         tree = _laid_out(descriptor, obtained, work, obtaining.reporter)
         note = _noted(descriptor, obtained, tree, obtaining.reporter)
         write_notes(tree, note, descriptor, card(descriptor.name))
-        if out.exists():
-            out.rmdir()
-        tree.rename(out)
+        publish(tree, out)
     shutil.rmtree(work, ignore_errors=True)
     return out
+
+
+def publish(tree: Path, out: Path) -> None:
+    """Give a folder that is whole its name, which an empty one may have had."""
+    if out.exists():
+        out.rmdir()
+    as_usual(tree)
+    tree.rename(out)
 
 
 def check_place(out: Path) -> None:
@@ -162,16 +169,22 @@ def _noted(
     counts = Counts.of(tree, parts=descriptor.splits is not None)
     if not counts.total:
         raise DataError("there was no image in it", where=descriptor.name)
-    lines = differences(descriptor, counts)
-    if lines:
-        known = "verified" if "images" not in descriptor.unverified else "unverified"
-        reporter.warn("\n".join([f"not as the card says, whose counts are {known}:", *lines]))
-    else:
-        classes = plural(len(counts.by_class()), "class", "classes")
-        reporter.say(f"{plural(counts.total, 'image')} in {classes}, as the card says.")
+    remarks = _told(descriptor, counts, reporter)
     files = (
         FileNote(each.file.name, each.origin, each.path.stat().st_size, str(each.digest))
         for each in obtained
     )
     today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
-    return FetchNote(descriptor.name, today, counts.total, tuple(files), tuple(lines))
+    return FetchNote(descriptor.name, today, counts.total, tuple(files), tuple(remarks))
+
+
+def _told(descriptor: Descriptor, counts: Counts, reporter: Reporter) -> list[str]:
+    """Where the counts are not those of the card, which is told."""
+    lines = differences(descriptor, counts)
+    if lines:
+        known = "unverified" if "images" in descriptor.unverified else "verified"
+        reporter.warn("\n".join([f"not as the card says, whose counts are {known}:", *lines]))
+    else:
+        classes = plural(len(counts.by_class()), "class", "classes")
+        reporter.say(f"{plural(counts.total, 'image')} in {classes}, as the card says.")
+    return lines

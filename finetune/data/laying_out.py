@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, assert_never
 
 from finetune.data.decoding import SUFFIXES
-from finetune.data.descriptors import Birds, BuiltIn, Cars, Flowers, Folders, Lists, Patches
+from finetune.data.layouts import Birds, BuiltIn, Cars, Flowers, Folders, Lists, Patches
 from finetune.data.placing import Placement, inside, present
 from finetune.errors import DataError
 

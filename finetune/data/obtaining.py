@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from finetune.data.bulk import bytes_shown
 from finetune.data.descriptors import Digest
-from finetune.data.downloading import MIB, Download, Patience
+from finetune.data.downloading import Download, Patience
 from finetune.data.web import Refused, is_address
 from finetune.errors import DataError
 from finetune.text import listed, printable
@@ -110,26 +111,29 @@ class Obtaining:
         local = self._local(file)
         return (str(local),) if local else file.addresses
 
-    def _downloaded(self, file: RemoteFile, address: str, *, again: bool = False) -> Obtained:
-        whole = self.folder / file.name
+    def _downloaded(self, file: RemoteFile, address: str) -> Obtained:
         download = Download(
             address, self.folder / f"{file.name}.part", file.name, file.length,
             file.digest is not None, self.reporter, self.patience,
         )  # fmt: skip
+        whole = self.folder / file.name
         begun = whole.exists() or download.part.exists()
         try:
-            if not whole.exists():
-                download.run()
-                download.part.rename(whole)
-            return self._compared(file, whole, address)
+            return self._whole(file, whole, download)
         except DataError:
-            if again or not (begun or download.resumed):
+            if not (begun or download.resumed):
                 raise  # the file stays, for the same command with --accept
-            whole.unlink(missing_ok=True)
-            download.forget()
         # What was gone on with may have been of another version, so once more from the start.
         self.reporter.say(f"{file.name}: its parts are not of one version; begun anew.")
-        return self._downloaded(file, address, again=True)
+        whole.unlink()
+        return self._whole(file, whole, download)
+
+    def _whole(self, file: RemoteFile, whole: Path, download: Download) -> Obtained:
+        if not whole.exists():
+            download.run()
+            download.part.rename(whole)
+            download.forget()
+        return self._compared(file, whole, download.address)
 
     def _compared(self, file: RemoteFile, path: Path, origin: str) -> Obtained:
         algorithm = file.digest.algorithm if file.digest else "sha256"
@@ -159,10 +163,11 @@ class Obtaining:
 
 def digest_of(path: Path, algorithm: str, reporter: Reporter) -> Digest:
     """What the bytes of a file come to, ``md5`` or ``sha256``."""
-    total = hashlib.new(algorithm, usedforsecurity=False)
-    size = path.stat().st_size
-    with path.open("rb") as file, reporter.task(f"Checking {path.name}", size // MIB, "MiB") as bar:
+    total, done = hashlib.new(algorithm, usedforsecurity=False), 0
+    shown = bytes_shown(f"Checking {path.name}", path.stat().st_size, reporter)
+    with path.open("rb") as file, shown as bar:
         while chunk := file.read(_CHUNK):
             total.update(chunk)
-            bar.advance(len(chunk) // MIB)
+            done += len(chunk)
+            bar.reach(done)
     return Digest.model_validate({algorithm: total.hexdigest()})

@@ -118,7 +118,7 @@ def present(root: Path, name: str) -> Path:
     if path.exists():
         return path
     raise DataError(
-        f"there is no {printable(name)} in it",
+        f"there is no {printable(name)} in its archives",
         mend="The archives are of another form than the descriptor says, which `finetune datasets "
         "show` tells. A folder of class folders can be trained on as it is.",
     )

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 from finetune.data.catalogue import card
 from finetune.data.decoding import SUFFIXES
 from finetune.data.fetched import read_note, write_notes
-from finetune.data.fetching import check_place
+from finetune.data.fetching import check_place, publish
 from finetune.errors import DataError
-from finetune.files import as_usual, text_digest
+from finetune.files import text_digest
 from finetune.text import plural, printable
 
 if TYPE_CHECKING:
     from finetune.data.descriptors import Descriptor
+    from finetune.data.fetched import FetchNote
 
 
 def sample(descriptor: Descriptor, fetched: Path, out: Path, per_class: int, seed: int) -> int:
@@ -40,30 +41,37 @@ def sample(descriptor: Descriptor, fetched: Path, out: Path, per_class: int, see
     Raises:
         DataError: ``fetched`` does not hold the data set, or there is something in ``out``.
     """
-    note = read_note(fetched) if fetched.is_dir() else None
-    if note is None or note.name != descriptor.name:
-        raise DataError(
-            f"does not hold {descriptor.name} as `finetune datasets fetch` lays it out",
-            where=printable(str(fetched)),
-            mend=f"finetune datasets fetch {descriptor.name} --out {printable(str(fetched))}",
-        )
+    note = _note_on(descriptor, fetched)
     check_place(out)
     parts = descriptor.splits is not None
     chosen = chosen_from(_images(fetched), per_class, seed, parts=parts)
+    told = f"A sample: {plural(per_class, 'image')} of each class in each part, seed {seed}."
+    few = replace(note, images=len(chosen), remarks=(*note.remarks, told))
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as temporary:
         tree = Path(temporary) / "tree"
-        for path in chosen:
-            (tree / path).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(fetched / path, tree / path)
-        told = f"A sample: {plural(per_class, 'image')} of each class in each part, seed {seed}."
-        few = replace(note, images=len(chosen), remarks=(*note.remarks, told))
+        _copy(chosen, fetched, tree)
         write_notes(tree, few, descriptor, card(descriptor.name))
-        as_usual(tree)
-        if out.exists():
-            out.rmdir()
-        tree.rename(out)
+        publish(tree, out)
     return len(chosen)
+
+
+def _note_on(descriptor: Descriptor, fetched: Path) -> FetchNote:
+    note = read_note(fetched) if fetched.is_dir() else None
+    if note and note.name == descriptor.name:
+        return note
+    place = printable(str(fetched))
+    raise DataError(
+        f"does not hold {descriptor.name} as `finetune datasets fetch` lays it out",
+        where=place,
+        mend=f"finetune datasets fetch {descriptor.name} --out {place}",
+    )
+
+
+def _copy(paths: list[str], source: Path, target: Path) -> None:
+    for path in paths:
+        (target / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source / path, target / path)
 
 
 def chosen_from(paths: list[str], per_class: int, seed: int, *, parts: bool) -> list[str]:

@@ -9,7 +9,8 @@ import pytest
 
 from finetune.cli.datasets import _row
 from finetune.data.catalogue import card, catalogue, descriptor, load_descriptor
-from finetune.data.descriptors import BuiltIn, Descriptor, Folders, Patches
+from finetune.data.descriptors import Descriptor
+from finetune.data.layouts import BuiltIn, Folders, Patches
 from finetune.data.placing import folder_name
 from finetune.errors import DataError, FinetuneError
 
