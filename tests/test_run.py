@@ -61,6 +61,22 @@ def test_the_default_place_is_numbered_and_never_in_data(tmp_path: Path) -> None
     assert default_run_path(data, "lp_ft", data).parent == tmp_path / "runs"
 
 
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("photos.zip", "photos"),
+        ("photos.tar.gz", "photos"),
+        ("Photos.TAR.XZ", "Photos"),
+        ("photos.tgz", "photos"),
+        ("photos.v2.csv", "photos.v2"),
+        (".tar.gz", "tar"),
+    ],
+)
+def test_the_default_place_is_called_after_the_file(tmp_path: Path, file: str, name: str) -> None:
+    (tmp_path / file).touch()
+    assert default_run_path(tmp_path / file, "lp_ft", tmp_path).name == f"{name}-lp_ft-1"
+
+
 def test_a_default_place_is_taken_once(tmp_path: Path) -> None:
     data = data_folder(tmp_path)
     with place_for(None, data, "r", tmp_path) as one, place_for(None, data, "r", tmp_path) as two:

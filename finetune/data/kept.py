@@ -20,7 +20,8 @@ from finetune.text import printable
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_ABOUT = ".about.json"
+_FILES = "files"
+_ABOUT = "about.json"
 _ABANDONED = 24 * 3600.0
 """Seconds after which what nobody has finished is nobody's: nothing takes a day to unpack."""
 
@@ -39,7 +40,7 @@ class LeftOut:
 
 
 def kept_folder(kind: str, key: str, fill: Callable[[Path], LeftOut]) -> tuple[Path, LeftOut]:
-    """The folder ``key`` of ``cache_folder(kind)``; filled by ``fill`` if it is not there.
+    """The folder for ``key`` in ``cache_folder(kind)``; filled by ``fill`` if it is not there.
 
     It is filled under another name and appears whole. Of two processes at once both fill one, and
     the quicker one's is taken. Where files have gone since, it is filled again.
@@ -50,18 +51,19 @@ def kept_folder(kind: str, key: str, fill: Callable[[Path], LeftOut]) -> tuple[P
     shelf = cache_folder(kind)
     folder = shelf / key
     if (known := _whole(folder)) is not None:
-        return folder, known
+        return folder / _FILES, known
     with _told(shelf):
         make_private(shelf)
         _sweep(shelf)
         temporary = Path(tempfile.mkdtemp(dir=shelf, prefix=f".{key}.", suffix=PART))
         try:
-            left_out = fill(temporary)
+            (temporary / _FILES).mkdir()
+            left_out = fill(temporary / _FILES)
             _describe(temporary, left_out)
             _put(temporary, folder)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-    return folder, left_out
+    return folder / _FILES, left_out
 
 
 @contextmanager
@@ -94,12 +96,11 @@ def _describe(folder: Path, left_out: LeftOut) -> None:
 
 
 def _measured(folder: Path) -> tuple[int, int]:
-    """How many files there are, `_ABOUT` apart, and their bytes."""
+    """How many files a folder was filled with, and their bytes."""
     sizes = [
         os.stat(os.path.join(parent, name)).st_size  # noqa: PTH116, PTH118 - a million of them
-        for parent, _, names in os.walk(folder)
+        for parent, _, names in os.walk(folder / _FILES)
         for name in names
-        if name != _ABOUT
     ]
     return len(sizes), sum(sizes)
 

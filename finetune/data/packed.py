@@ -125,12 +125,13 @@ def _tar_kind(info: tarfile.TarInfo) -> str:
 
 
 def _tar_content(stream: _Forward, size: int) -> Iterator[bytes]:
-    while size > 0:
-        chunk = stream.read(min(size, _CHUNK))
-        if not chunk:
-            raise _damaged("it is cut off")
-        size -= len(chunk)
-        yield chunk
+    with _damage_told():
+        while size > 0:
+            chunk = stream.read(min(size, _CHUNK))
+            if not chunk:
+                raise _damaged("it is cut off")
+            size -= len(chunk)
+            yield chunk
 
 
 def _pass_over(content: Iterable[bytes]) -> None:

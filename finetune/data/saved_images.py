@@ -108,8 +108,10 @@ def _rows(file: Path, columns: Columns) -> Iterator[_Row]:
 
 
 def _rows_of(batch: Any, columns: Columns) -> Iterator[_Row]:
+    from pyarrow.compute import struct_field
+
     images = batch.column(columns.image)
-    held, paths = images.field("bytes"), images.field("path")
+    held, paths = struct_field(images, "bytes"), struct_field(images, "path")
     labels = _labels(batch.column(columns.label).to_pylist(), columns)
     groups = batch.column(columns.group).to_pylist() if columns.group else [""] * len(labels)
     for image, path, label, group in zip(held, paths, labels, groups, strict=True):

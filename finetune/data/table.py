@@ -109,7 +109,7 @@ def _parquet_rows(data: Path, header: Sequence[str]) -> Iterator[tuple[int, Sequ
     with _arrow_errors_told(data):
         table = parquet.read_table(data, columns=used, partitioning=None)
     columns = [
-        ["" if value is None else _text(value) for value in table.column(name).to_pylist()]
+        [_text(value) for value in table.column(name).to_pylist()]
         if name in used
         else [""] * table.num_rows
         for name in header
@@ -118,6 +118,9 @@ def _parquet_rows(data: Path, header: Sequence[str]) -> Iterator[tuple[int, Sequ
 
 
 def _text(value: object) -> str:
+    """A cell as CSV has it; what is missing, be it as null or as no number, is empty there."""
+    if value is None or value != value:
+        return ""
     return os.fsdecode(value) if isinstance(value, bytes) else str(value)
 
 

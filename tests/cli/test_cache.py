@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from finetune.cache import cache_folder
 from finetune.cli.app import app
 from finetune.features.store import FeatureStore
 
@@ -31,3 +32,24 @@ def test_what_is_kept_is_listed_and_cleared(
     cleared = CliRunner().invoke(app, ["cache", "clear"])
     assert "2.0 MiB freed" in cleared.output
     assert FeatureStore.usual().size() == 0
+
+
+def test_all_kinds_are_listed_and_cleared_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FINETUNE_CACHE", str(tmp_path))
+    for name in ("archives/key/files/cat", "datasets/key", "looks", "mine"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "file").write_bytes(bytes(2**19))
+    shown = CliRunner().invoke(app, ["cache", "list"]).output
+    for name in ("archives", "datasets", "looks"):
+        assert f"{tmp_path / name}: 0.5 MiB (" in shown
+    assert "mine" not in shown
+    assert "1.5 MiB freed" in CliRunner().invoke(app, ["cache", "clear"]).output
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+    assert "archives" not in CliRunner().invoke(app, ["cache", "list"]).output
+
+
+def test_only_known_kinds_lie_in_the_cache() -> None:
+    with pytest.raises(KeyError, match="none of the kinds"):
+        cache_folder("else")

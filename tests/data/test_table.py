@@ -4,10 +4,12 @@ import os
 from collections import Counter
 
 import pandas as pd
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from finetune.data.reading import read_data
-from finetune.data.table import list_table
+from finetune.data.table import columns_of, list_table
 from finetune.errors import DataError
 from finetune.recipe.schema import DataOptions
 
@@ -98,6 +100,42 @@ def test_parquet_holds_the_same(tmp_path):
     ]
     frame.astype({"label": "category"}).to_parquet(tmp_path / "list.parquet")
     assert [i.label for i in list_table(tmp_path / "list.parquet").items] == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        pd.Categorical(["1", "2"]),
+        pd.Categorical([1, 2]),
+        pd.array(["1", "2"], "string[pyarrow]"),
+        pd.array([1, 2], "Int64"),
+        pd.array(["1", "2"], "large_string[pyarrow]"),
+        [b"1", b"2"],
+    ],
+)
+def test_parquet_columns_of_all_kinds_of_text(tmp_path, labels):
+    paths = pd.Categorical(["a.png", "/b.png"])
+    splits = pd.Categorical(["train", "train"])
+    columns = {"path": paths, "label": labels, "split": splits, "group": ["g", None]}
+    pd.DataFrame(columns).to_parquet(tmp_path / "list.parquet")
+    items = list_table(tmp_path / "list.parquet").items
+    assert [(i.path, i.label, i.split, i.group) for i in items] == [
+        ("a.png", "1", "train", "g"),
+        ("/b.png", "2", "train", ""),
+    ]
+
+
+def test_what_is_missing_in_parquet_is_no_class(tmp_path):
+    frame = pa.table({"path": ["a", "b", "c"], "label": pa.array([1.0, float("nan"), None])})
+    parquet.write_table(frame, tmp_path / "list.parquet")
+    with pytest.raises(DataError, match="label is empty in 2 rows: 2, 3"):
+        list_table(tmp_path / "list.parquet")
+
+
+def test_the_columns_of_a_table_are_told_whatever_they_are(table, tmp_path):
+    assert columns_of(table("a, b\n1,2\n")) == ("a", "b")
+    pd.DataFrame({"a": [1], "b": [2]}).to_parquet(tmp_path / "list.parquet")
+    assert columns_of(tmp_path / "list.parquet") == ("a", "b")
 
 
 def test_a_damaged_parquet_file_is_told(tmp_path):

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from PIL import Image
 
 import finetune
+from finetune import cache
 from finetune.console import Silent, Task
+from finetune.data.manifest import read_manifest
 from finetune.errors import RunError
 from finetune.locking import locked
 from finetune.run import RunDirectory
@@ -121,6 +125,68 @@ def test_data_may_have_been_moved(data: Path, tmp_path: Path) -> None:
     with pytest.raises(RunError, match="--resume RUN DATA"):
         finetune.resume(tmp_path / "run", reporter=Silent())
     assert finetune.resume(tmp_path / "run", moved, reporter=Silent()).metrics["n"] > 0
+
+
+def test_an_archive_is_unpacked_again(
+    data: Path, tmp_path: Path, whole: finetune.Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cleared or elsewhere: the cache is none of what a run needs."""
+    monkeypatch.setenv("FINETUNE_CACHE", str(tmp_path / "cache"))
+    packed = Path(shutil.make_archive(str(tmp_path / "packed"), "gztar", tmp_path, data.name))
+    with pytest.raises(KeyboardInterrupt):
+        train(packed, tmp_path / "run", Interrupting(60))
+    monkeypatch.chdir(tmp_path / "run")
+    for name in ("archives", "features"):
+        cache.clear(name)
+    with pytest.raises(KeyboardInterrupt):
+        finetune.resume(tmp_path / "run", reporter=Interrupting(10))
+    monkeypatch.setenv("FINETUNE_CACHE", str(tmp_path / "other"))
+    cache.clear("archives")
+    moved = packed.rename(tmp_path / "moved.tar.gz")
+    shutil.rmtree(tmp_path / "cache")
+    with pytest.raises(RunError, match="--resume RUN DATA"):
+        finetune.resume(tmp_path / "run", reporter=Silent())
+    resumed = finetune.resume(tmp_path / "run", moved, reporter=Silent())
+    assert outcome(resumed.path) == outcome(whole.path)
+
+
+def test_what_an_archive_was_unpacked_to_outlives_it(data: Path, tmp_path: Path) -> None:
+    packed = Path(shutil.make_archive(str(tmp_path / "packed"), "zip", data))
+    with pytest.raises(KeyboardInterrupt):
+        train(packed, tmp_path / "run", Interrupting(10))
+    packed.unlink()
+    assert finetune.resume(tmp_path / "run", reporter=Silent()).metrics["n"] > 0
+
+
+def test_an_archive_that_is_another_now_is_refused(data: Path, tmp_path: Path) -> None:
+    packed = Path(shutil.make_archive(str(tmp_path / "packed"), "zip", data))
+    with pytest.raises(KeyboardInterrupt):
+        train(packed, tmp_path / "run", Interrupting(10))
+    (data / "red" / "003.png").unlink()
+    shutil.make_archive(str(tmp_path / "packed"), "zip", data)
+    with pytest.raises(RunError, match=r"red/003\.png \(no such file\)"):
+        finetune.resume(tmp_path / "run", reporter=Silent())
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_table_of_absolute_paths_may_lie_anywhere(
+    data: Path, tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = sorted(data.rglob("*.png"))
+    labels = pd.Categorical([path.parent.name for path in paths])
+    frame = pd.DataFrame({"path": [str(path) for path in paths], "label": labels})
+    table = tmp_path / f"list.{suffix}"
+    frame.to_csv(table, index=False) if suffix == "csv" else frame.to_parquet(table)
+    with pytest.raises(KeyboardInterrupt):
+        train(table, tmp_path / "run", Interrupting(10))
+    monkeypatch.chdir("/")
+    (tmp_path / "tables").mkdir()
+    moved = table.rename(tmp_path / "tables" / table.name)
+    run = finetune.resume(tmp_path / "run", moved, reporter=Silent())
+    manifest = read_manifest(tmp_path / "run" / "data.csv", Path("/nowhere"))
+    assert [manifest.file(item) for item in manifest.items] == paths
+    frame = run.predict([str(paths[0])], reporter=Silent())
+    assert list(frame["path"]) == [str(paths[0])]
 
 
 def test_what_is_no_run_is_told(tmp_path: Path) -> None:
