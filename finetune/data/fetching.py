@@ -63,7 +63,7 @@ def fetch(descriptor: Descriptor, out: Path, obtaining: Obtaining) -> Path:
     check_can_be_read(descriptor)
     check_place(out)
     obtaining.check()
-    _check_room(descriptor, out)
+    _check_room(out, obtaining)
     with _held(out) as work:
         obtained = [obtaining.get(file) for file in descriptor.files]
         tree = _laid_out(descriptor, obtained, work, obtaining.reporter)
@@ -99,8 +99,8 @@ def check_place(out: Path) -> None:
     )
 
 
-def _check_room(descriptor: Descriptor, out: Path) -> None:
-    wanted = descriptor.download_length or 0
+def _check_room(out: Path, obtaining: Obtaining) -> None:
+    wanted = obtaining.missing()
     free = shutil.disk_usage(nearest_existing(out.absolute().parent)).free
     if wanted > free:
         raise DataError(

@@ -77,6 +77,17 @@ class Obtaining:
                 mend=self._by_hand(),
             )
 
+    def missing(self) -> int:
+        """Bytes that are still to be downloaded, as far as lengths are known."""
+        return sum(self._missing_of(file) for file in self.descriptor.files)
+
+    def _missing_of(self, file: RemoteFile) -> int:
+        if self._local(file):
+            return 0
+        places = (self.folder / file.name, self.folder / f"{file.name}.part")
+        have = sum(place.stat().st_size for place in places if place.exists())
+        return max(0, (file.length or 0) - have)
+
     def get(self, file: RemoteFile) -> Obtained:
         """The file, whole and compared.
 

@@ -60,11 +60,11 @@ def _note_on(descriptor: Descriptor, fetched: Path) -> FetchNote:
     note = read_note(fetched) if fetched.is_dir() else None
     if note and note.name == descriptor.name:
         return note
-    place = printable(str(fetched))
     raise DataError(
         f"does not hold {descriptor.name} as `finetune datasets fetch` lays it out",
-        where=place,
-        mend=f"finetune datasets fetch {descriptor.name} --out {place}",
+        where=printable(str(fetched)),
+        mend="Fetch it to a folder of its own, and give that with --from:\n"
+        f"  finetune datasets fetch {descriptor.name} --out FOLDER",
     )
 
 

@@ -174,6 +174,16 @@ def test_what_has_no_address_is_told_before_anything_is_asked(tmp_path, told, ho
     assert refused.value.mend.startswith("Ask the makers.\nBy hand: put what you have of")
 
 
+def test_only_what_is_missing_wants_room(tmp_path, told):
+    (tmp_path / "mine").mkdir()
+    obtaining = Obtaining(about(remote("http://a/b")), tmp_path, told, str(tmp_path / "mine"))
+    assert obtaining.missing() == len(BODY)
+    (tmp_path / "images.zip.part").write_bytes(BODY[:100])
+    assert obtaining.missing() == len(BODY) - 100
+    (tmp_path / "mine" / "images.zip").touch()
+    assert obtaining.missing() == 0
+
+
 def test_a_folder_that_is_not_there_is_told(tmp_path, told):
     with pytest.raises(DataError, match="is neither a folder nor an http or https address"):
         Obtaining(about(remote()), tmp_path, told, origin="ftp://example.org").check()
