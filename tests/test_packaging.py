@@ -46,7 +46,8 @@ def test_the_wheel_holds_one_top_level_package(wheel: Path) -> None:
     assert {top for top in tops if not top.endswith(".dist-info")} == {"finetune"}
     for recipe in (ROOT / "recipes").glob("*.yaml"):
         assert f"finetune/recipes/{recipe.name}" in names
-    assert "finetune/datasets/digits.yaml" in names
+    for described in [*(ROOT / "datasets").glob("*.yaml"), *(ROOT / "datasets").glob("*.md")]:
+        assert f"finetune/datasets/{described.name}" in names
     assert "finetune/py.typed" in names
     for template in (ROOT / "finetune" / "report" / "templates").iterdir():
         assert f"finetune/report/templates/{template.name}" in names
@@ -67,12 +68,13 @@ def test_the_wheel_runs_outside_the_checkout(wheel: Path, tmp_path: Path) -> Non
         [python, "-c", where], capture_output=True, text=True, check=True, cwd=tmp_path
     )
     assert found.stdout.startswith(str(home))
-    listed = subprocess.run(
-        [python, "-m", "finetune", "recipes", "list"],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=tmp_path,
-    )
-    for recipe in (ROOT / "recipes").glob("*.yaml"):
-        assert recipe.stem in listed.stdout
+    for words, folder in (("recipes list", "recipes"), ("datasets list", "datasets")):
+        listed = subprocess.run(
+            [python, "-m", "finetune", *words.split()],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=tmp_path,
+        )
+        for described in (ROOT / folder).glob("*.yaml"):
+            assert described.stem in listed.stdout

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from finetune.cli.cache import app as cache
+from finetune.cli.datasets import app as datasets
 from finetune.cli.recipes import app as recipes
 
 app = typer.Typer(
@@ -19,6 +20,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(recipes, name="recipes", help="List, show, copy and check recipes.")
+app.add_typer(datasets, name="datasets", help="List, show, fetch and sample public data sets.")
 app.add_typer(cache, name="cache", help="List and clear what was computed or unpacked and is kept.")
 
 

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections import Counter
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -123,9 +124,9 @@ class Meter:
             )
         if self._written + written > self.room:
             raise DataError(
-                f"unpacks to more than the {byte_size(self.room)} that the disk of the cache has "
-                "to spare",
-                mend="Make room, or name another folder for the cache in FINETUNE_CACHE.",
+                f"unpacks to more than the {byte_size(self.room)} that the disk has to spare",
+                mend="Make room, or name a folder on another disk: FINETUNE_CACHE for archives of "
+                "your own, --out for public data sets.",
             )
 
     def add(self, unpacked: int, written: int = 0) -> None:
@@ -145,10 +146,13 @@ class Judge:
 
     Attributes:
         folds_case: Whether the file system takes ``A.png`` and ``a.png`` for one file.
+        take: Patterns of the files that are unpacked, as `fnmatch` has them, where ``*`` goes over
+            ``/`` too; none: images and tables.
         ignored: Files that are not unpacked, counted by their suffix.
     """
 
     folds_case: bool
+    take: tuple[str, ...] = ()
     ignored: Counter[str] = field(default_factory=Counter)
     _files: set[str] = field(default_factory=set)
     _folders: dict[str, str] = field(default_factory=dict)
@@ -172,9 +176,13 @@ class Judge:
         return PurePosixPath(*parts)
 
     def wanted(self, place: PurePosixPath) -> bool:
-        """Whether the file is an image or a table by its suffix; others are counted."""
+        """Whether the file is to be taken: by its suffix, or its path; others are counted."""
         suffix = place.suffix.lower()
-        if suffix in SUFFIXES or suffix in TABLE_SUFFIXES:
+        if self.take:
+            wanted = any(fnmatchcase(str(place), pattern) for pattern in self.take)
+        else:
+            wanted = suffix in SUFFIXES or suffix in TABLE_SUFFIXES
+        if wanted:
             return True
         self.ignored[suffix] += 1
         return False

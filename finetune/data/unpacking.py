@@ -57,6 +57,23 @@ def list_archive(data: Path, reporter: Reporter) -> Listing:
     )
 
 
+def unpack(archive: Path, folder: Path, reporter: Reporter, take: tuple[str, ...] = ()) -> None:
+    """Unpack an archive into a folder, under the limits and rules of `list_archive`.
+
+    Args:
+        archive: A zip or tar file.
+        folder: Is there; may hold what other archives held.
+        reporter: Told how far it is.
+        take: Patterns of the files that are wanted, ``*`` going over ``/`` too; none: images and
+            tables.
+
+    Raises:
+        DataError: It is damaged, may not be unpacked, or has a file that is in ``folder`` already.
+    """
+    with errors_of(archive), archive.open("rb") as file:
+        _Unpacking(archive, file, folder, reporter, take).unpack()
+
+
 def _unpacked(data: Path, reporter: Reporter) -> tuple[Path, LeftOut]:
     try:
         with data.open("rb") as file:
@@ -88,12 +105,13 @@ class _Unpacking:
     file: IO[bytes]
     folder: Path
     reporter: Reporter
+    take: tuple[str, ...] = ()
 
     def unpack(self) -> LeftOut:
         size = os.fstat(self.file.fileno()).st_size
         room = int(shutil.disk_usage(self.folder).free * (1 - _SPARED))
         meter = Meter(size, room)
-        judge = Judge(_folds_case(self.folder))
+        judge = Judge(_folds_case(self.folder), self.take)
         is_zip = self.data.name.lower().endswith(ZIP_SUFFIXES)
         entries = zip_entries if is_zip else tar_entries
         with bytes_shown(f"Unpacking {self.data.name}", size, self.reporter) as done:

@@ -244,7 +244,7 @@ def test_no_more_is_unpacked_than_the_disk_has(
 
     path = zipped(tmp_path / "a.zip", ("cat/1.png", bytes(range(250))))
     monkeypatch.setattr("shutil.disk_usage", lambda folder: Usage)
-    refused(path, "more than the 0 MiB that the disk of the cache has to spare")
+    refused(path, "more than the 0 MiB that the disk has to spare")
 
 
 @pytest.mark.parametrize("form", ["zip", "tar", "tar.gz", "tar.bz2", "tar.xz"])
