@@ -6,10 +6,10 @@ import os
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from finetune.data.decoding import SUFFIXES
+from finetune.data.decoding import SUFFIXES, suffix
 from finetune.data.manifest import Item, part_named
 from finetune.errors import DataError
 from finetune.run import is_run
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 _MOST_CLASS_FOLDERS = 1_000  # above a folder with more beside it nothing is suggested
 _CLUTTER = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
 _OTHER_PICTURES = frozenset(
-    {".arw", ".avif", ".cr2", ".cr3", ".dng", ".heic", ".heif", ".jp2", ".jxl", ".nef", ".svg"}
+    {".arw", ".avif", ".cr2", ".cr3", ".dng", ".heic", ".heif", ".jp2", ".jxl", ".nef", ".orf"}
+    | {".pef", ".psd", ".raf", ".rw2", ".svg"}
 )
 
 LAYOUT = """Expected is a folder of class folders:
@@ -136,7 +137,7 @@ class _Search:
             if _is_folder(entry):
                 if not is_run(Path(entry.path)):
                     names.append(entry.name)
-            elif tell_loose and _suffix(entry.name) in SUFFIXES:
+            elif tell_loose and suffix(entry.name) in SUFFIXES:
                 self.loose.append(prefix + entry.name)
         return names
 
@@ -154,10 +155,10 @@ class _Search:
                 path = f"{current}/{entry.name}"
                 if _is_folder(entry):
                     below.append(path)
-                elif _suffix(entry.name) in SUFFIXES:
+                elif suffix(entry.name) in SUFFIXES:
                     yield path
                 else:
-                    self.ignored[_suffix(entry.name)] += 1
+                    self.ignored[suffix(entry.name)] += 1
             waiting += reversed(below)
 
     def _notes(self) -> Iterator[str]:
@@ -227,13 +228,9 @@ def _with_parents(folder: Path) -> tuple[Path, ...]:
     return (resolved, *resolved.parents)
 
 
-def _suffix(name: str) -> str:
-    return PurePosixPath(name).suffix.lower()
-
-
 def _counted(suffixes: dict[str, int]) -> str:
     kinds = [
-        f"{count:,} {suffix or 'without a suffix'}"
-        for suffix, count in sorted(suffixes.items(), key=lambda pair: (-pair[1], pair[0]))
+        f"{count:,} {ending or 'without a suffix'}"
+        for ending, count in sorted(suffixes.items(), key=lambda pair: (-pair[1], pair[0]))
     ]
     return listed(kinds)
