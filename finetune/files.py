@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ PART = ".part"
 """How the names of temporary files and folders end; they begin with a dot."""
 
 _NEXT_TO_NOTHING = 2**20
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @contextmanager
@@ -91,8 +93,13 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write ``value`` as JSON with two blanks of indent, whole or not at all."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    """Write ``value`` as JSON with two blanks of indent, whole or not at all.
+
+    A byte of a file's or a class's name that is no UTF-8 is a lone surrogate in Python; JSON has
+    an escape for it, which `json.load` reads back.
+    """
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    write_text(path, _SURROGATE.sub(lambda match: f"\\u{ord(match.group()):04x}", text) + "\n")
 
 
 def text_digest(text: str) -> str:

@@ -29,6 +29,13 @@ from tests.data.corpus.places import PLACES, READABLE, UNLISTED, Place, write_pl
 
 KINDS = all_kinds()
 OPTIONS = DataOptions(max_pixels=LIMIT)
+TINY = [
+    "data.workers=0",
+    "precision=float32",
+    "model.backbone=test_resnet",
+    "input.size=48",
+    f"data.max_pixels={LIMIT}",
+]
 CHECKED_WHEN_LOOKED_AT = "^damaged: the checksum"
 """A training's decoder passes over it; the look before it does not."""
 
@@ -172,16 +179,36 @@ def test_a_training_ends_and_touches_nothing(corpus: Corpus, tmp_path: Path) -> 
     run = finetune.train(
         corpus.root,
         "linear_probe",
-        overrides=["data.workers=0", "precision=float32", "model.backbone=test_resnet",
-                   "input.size=48", f"data.max_pixels={LIMIT}"],
+        overrides=TINY,
         weights="none",
         out=tmp_path / "run",
         reporter=Silent(),
-    )  # fmt: skip
+    )
     _check(read_manifest(run.path / "data.csv", corpus.root), corpus)
     assert run.metrics["n"] > 10
     assert snapshot(corpus.root) == before
 
+
+def test_classes_of_any_name_are_learnt(tmp_path: Path) -> None:
+    names = [os.fsdecode(b"caf\xe9"), "two\nlines", "=1+1 ", "\N{GRINNING FACE}"]
+    for name in names:
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for number in range(8):
+            picture = photo(size=(48, 48), seed=len(name) * 100 + number)
+            picture.save(tmp_path / "data" / name / os.fsdecode(b"%d\xe9.png" % number))
+    run = finetune.train(
+        tmp_path / "data", "linear_probe", overrides=TINY, weights="none", out=tmp_path / "run",
+        reporter=Silent(),
+    )  # fmt: skip
+    assert run.metrics["classes"] == sorted(names)
+    files = sorted((tmp_path / "data" / names[0]).iterdir())
+    frame = run.predict(files, reporter=Silent())
+    assert list(frame["path"]) == [str(file) for file in files]
+    assert set(frame["predicted"]) <= set(names)
+    assert frame[f"p:{names[0]}"].dtype == float
+
+
+LIBTIFF = r"\w+Decode: |tempfile\.tif: "
 
 _PROGRAM = """
 import resource, sys
@@ -220,9 +247,6 @@ def test_nothing_fills_the_memory_and_nothing_shows_on_the_terminal(tmp_path: Pa
     # libtiff's decoders have a word for damaged data, which goes there from C.
     lines = [line for line in ended.stderr.splitlines() if not re.match(LIBTIFF, line)]
     assert lines == []
-
-
-LIBTIFF = r"\w+Decode: |tempfile\.tif: "
 
 
 def test_a_file_that_vanishes_is_named(tmp_path: Path, told) -> None:
