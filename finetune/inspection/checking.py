@@ -47,7 +47,7 @@ def check_data(data: Path, options: DataOptions, seed: int, reporter: Reporter) 
     items = as_given(surveyed.items, Silent())
     divided = divide(surveyed.items, options, seed, told)
     leaks = find_leaks(items, surveyed.copies)
-    problems = list(_problems(surveyed.looks))
+    problems = list(_problems(surveyed))
     copies = _copies(surveyed)
     metadata = metadata_leaks(items, surveyed.looks, seed)
     findings = Findings(
@@ -117,10 +117,11 @@ class Collector:
         return self.shown.task(title, total, unit, done)
 
 
-def _problems(looks: Mapping[str, Look]) -> Iterator[Problem]:
-    for path, look in sorted(looks.items()):
-        for kind, message in oddities(look):
-            yield Problem(path, kind, message)
+def _problems(surveyed: Survey) -> Iterator[Problem]:
+    """Of the images that are learnt from: what a person dropped was looked at."""
+    for item in sorted(surveyed.items, key=lambda item: item.path):
+        for kind, message in oddities(surveyed.looks[item.path]) if item.status == "ok" else ():
+            yield Problem(item.path, kind, message)
 
 
 def _copies(surveyed: Survey) -> list[Copies]:
