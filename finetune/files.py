@@ -93,9 +93,12 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write ``value`` as JSON with two blanks of indent, whole or not at all."""
+    """Write ``value`` as JSON with two blanks of indent, whole or not at all.
+
+    A byte of a file's or a class's name that is no UTF-8 is a lone surrogate in Python; JSON has
+    an escape for it, which `json.load` reads back.
+    """
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
-    # Bytes of a file's name that are no UTF-8 (PEP 383) have to be escaped; JSON reads them back.
     write_text(path, _SURROGATE.sub(lambda match: f"\\u{ord(match.group()):04x}", text) + "\n")
 
 

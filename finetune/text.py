@@ -9,6 +9,7 @@ and lose nothing.
 from __future__ import annotations
 
 import re
+import sys
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "'")
 
@@ -59,6 +60,8 @@ def _unescape(match: re.Match[str]) -> str:
     if code == "\\":
         return "\\"
     value = int(code[1:], 16)
+    if value > sys.maxunicode:  # nothing that `to_cell` writes, but people edit such files
+        return match.group()
     return chr(0xDC00 + value) if code[0] == "x" else chr(value)
 
 

@@ -10,24 +10,29 @@ _SIXTEEN_BIT_GREY = frozenset({"I;16", "I;16L", "I;16B", "I;16N"})
 _WITH_ALPHA = frozenset({"RGBA", "RGBa", "LA", "La", "PA"})
 _STRAIGHT = frozenset({"1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr"})
 
+_UNKNOWN = {"I": "whole numbers of 32 bits", "F": "floating-point numbers"}
+
+
+class UnknownRange(ValueError):
+    """The values of an image don't say which of them is white."""
+
 
 def to_rgb(image: Image.Image) -> Image.Image:
     """``image`` as 8-bit RGB; what is transparent lies on white.
 
     Raises:
-        ValueError: The values have no known range (32-bit whole or floating-point grey).
+        UnknownRange: The values have no known range (32-bit whole or floating-point grey).
     """
     if image.mode in _SIXTEEN_BIT_GREY:
         return _from_sixteen_bits(image)
     if image.mode in _WITH_ALPHA or "transparency" in image.info:
         return _on_white(image.convert("RGBA"))
     if image.mode in _STRAIGHT:
-        return image.convert("RGB")
+        return image if image.mode == "RGB" else image.convert("RGB")
     if image.mode == "LAB":
         return _from_lab(image)
-    raise ValueError(
-        f"pixels of kind {image.mode} have no known range; save the image with 8 or 16 bits"
-    )
+    kind = _UNKNOWN.get(image.mode, f"pixels of kind {image.mode}")
+    raise UnknownRange(f"{kind} have no known range; save the image with 8 or 16 bits")
 
 
 def _from_sixteen_bits(image: Image.Image) -> Image.Image:

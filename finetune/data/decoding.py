@@ -5,23 +5,31 @@ Whatever the bytes, the outcome is an 8-bit RGB picture or `UnreadableImage` wit
 
 from __future__ import annotations
 
-import errno
-import io
+import logging
 import os
 import stat
 import threading
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from finetune.data.colour import to_rgb
-from finetune.text import printable
+from finetune.data.limits import (
+    largest_piece,
+    too_many_bytes,
+    too_many_pixels,
+    webp_canvas,
+    webp_is_cut_off,
+)
+from finetune.data.reasons import TRUNCATED, not_decoded, not_opened
+from finetune.data.signatures import BEGINNING, unidentified
 
 if TYPE_CHECKING:
+    import io
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -33,7 +41,24 @@ SUFFIXES = frozenset(
 )
 """Endings, in lower case, by which a folder's images are known; the content decides the rest."""
 
-_OPENING = threading.Lock()
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # by EXIF's orientation
+
+# Pillow logs what it thinks of odd files; without a handler Python shows that on stderr.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
+
+
+def suffix(name: str) -> str:
+    """The ending of a file's name in lower case; blanks and dots behind it don't count."""
+    stem, _, ending = name.rstrip(" .").rpartition(".")  # a Path takes ten times as long
+    return f".{ending}".lower() if stem and ending else ""
 
 
 class UnreadableImage(Exception):
@@ -69,22 +94,31 @@ def opened(path: Path) -> Iterator[io.BufferedReader]:
     Raises:
         UnreadableImage: It can't be opened, is empty or no regular file, or the body failed.
     """
-    with _unreadable_if_it_fails(path), _open_file(path) as file:
-        yield file
+    with _open_file(path) as file, without_warnings(), _LIMIT.lifted():
+        try:
+            yield file
+        except UnreadableImage:
+            raise
+        except Exception as error:  # decoders fail on damaged bytes in every way there is
+            raise UnreadableImage(not_decoded(error)) from error
 
 
 def open_image(file: io.BufferedReader, max_pixels: int) -> Image.Image:
     """The image in ``file``, its header read and its pixels not.
 
     Raises:
-        UnreadableImage: It has more than ``max_pixels`` pixels.
+        UnreadableImage: It is no image of the formats, has more than ``max_pixels`` pixels, or
+            more bytes than such a picture can need.
     """
-    image = _open_image(file)
-    width, height = image.size
-    if width * height > max_pixels:
-        raise UnreadableImage(
-            f"{width:,} x {height:,} pixels, over data.max_pixels ({max_pixels:,})"
-        )
+    beginning, size = file.peek(BEGINNING)[:BEGINNING], os.fstat(file.fileno()).st_size
+    _refuse(too_many_bytes(size, max_pixels))
+    _refuse(too_many_pixels(*webp_canvas(beginning), max_pixels))
+    _refuse(TRUNCATED if webp_is_cut_off(beginning, size) else "")
+    try:
+        image = Image.open(file, formats=FORMATS)
+    except UnidentifiedImageError as error:
+        raise UnreadableImage(unidentified(beginning)) from error
+    _refuse(too_many_pixels(*largest_piece(image), max_pixels))
     return image
 
 
@@ -106,55 +140,62 @@ def without_warnings() -> Iterator[None]:
         yield
 
 
-@contextmanager
-def _unreadable_if_it_fails(path: Path) -> Iterator[None]:
-    try:
-        with without_warnings():
+class _PillowsLimit:
+    """Pillow's own pixel limit, one for the whole process, lifted while ours stands in."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._limit: int | None = None
+
+    @contextmanager
+    def lifted(self) -> Iterator[None]:
+        with self._lock:
+            if not self._users:
+                self._limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+            self._users += 1
+        try:
             yield
-    except UnreadableImage:
-        raise
-    except Exception as error:  # decoders fail on damaged bytes in every way there is
-        raise UnreadableImage(_reason(path, error)) from error
+        finally:
+            with self._lock:
+                self._users -= 1
+                if not self._users:
+                    Image.MAX_IMAGE_PIXELS = self._limit
+
+
+_LIMIT = _PillowsLimit()
 
 
 def _open_file(path: Path) -> io.BufferedReader:
-    # Not blocking: opening a named pipe would otherwise wait for somebody to write to it.
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-    state = os.fstat(descriptor)
-    if stat.S_ISREG(state.st_mode) and state.st_size > 0:
-        return os.fdopen(descriptor, "rb")
-    os.close(descriptor)
-    raise UnreadableImage("empty file" if stat.S_ISREG(state.st_mode) else "not a regular file")
+    # Looked at before it is opened: opening a device can have an effect.
+    try:
+        _refuse(_no_file(os.stat(path)))  # noqa: PTH116 - Path.stat is slower
+        # Not blocking: opening a named pipe would otherwise wait for somebody to write to it.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    except (OSError, ValueError) as error:
+        raise UnreadableImage(not_opened(path, error)) from error
+    file = os.fdopen(descriptor, "rb")
+    if reason := _no_file(os.fstat(descriptor)):  # it may have become something else
+        file.close()
+        raise UnreadableImage(reason)
+    return file
 
 
-def _open_image(file: io.BufferedReader) -> Image.Image:
-    with _OPENING:  # our own limit stands in for Pillow's, which is one for the whole process
-        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-        try:
-            return Image.open(file, formats=FORMATS)
-        finally:
-            Image.MAX_IMAGE_PIXELS = limit
+def _no_file(state: os.stat_result) -> str:
+    if stat.S_ISDIR(state.st_mode):
+        return "a folder, not a file"
+    if not stat.S_ISREG(state.st_mode):
+        return "not a regular file"
+    return "" if state.st_size else "empty file"
+
+
+def _refuse(reason: str) -> None:
+    if reason:
+        raise UnreadableImage(reason)
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    try:
-        return ImageOps.exif_transpose(image)
-    except Exception:  # damaged EXIF is no reason to lose the picture
-        return image
-
-
-def _reason(path: Path, error: Exception) -> str:
-    if isinstance(error, FileNotFoundError):
-        return "broken link" if path.is_symlink() else "no such file"
-    if isinstance(error, OSError) and error.errno == errno.ELOOP:
-        return "broken link"
-    if isinstance(error, PermissionError):
-        return "no permission to read it"
-    if isinstance(error, UnidentifiedImageError):
-        return "not an image of the formats JPEG, PNG, WebP, BMP, TIFF, GIF"
-    if "truncated" in str(error).casefold() or isinstance(error, EOFError):
-        return "truncated: the end of the image is missing"
-    if isinstance(error, MemoryError):
-        return "too large for the memory"
-    detail = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return f"can't be decoded: {printable(detail.splitlines()[0][:120])}"
+    turn = None
+    with suppress(Exception):  # damaged EXIF is no reason to lose the picture
+        turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    return image if turn is None else image.transpose(turn)

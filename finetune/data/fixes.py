@@ -50,7 +50,7 @@ class Fix:
     @property
     def suggestion(self) -> str:
         """The action with its class or path."""
-        return f"{self.action} {self.to}".strip()
+        return f"{self.action} {self.to}" if self.to else self.action
 
 
 @dataclass(frozen=True)
@@ -127,11 +127,12 @@ def _changed(item: Item, fix: Fix) -> Item:
 
 
 def _fix(row: dict[str, str], line: int) -> Fix:
-    path, problem, suggestion = (from_cell((row[name] or "").strip()) for name in _COLUMNS)
+    # Blanks can belong to a name: only what is no name is trimmed.
+    path, problem, suggestion = (from_cell(row[name] or "") for name in _COLUMNS)
     for action in (RELABEL, GROUP):
         if suggestion.startswith(f"{action} "):
-            return Fix(path, problem, action, suggestion.removeprefix(action).strip(), line)
-    return Fix(path, problem, suggestion, "", line)
+            return Fix(path, problem, action, suggestion.removeprefix(f"{action} "), line)
+    return Fix(path, problem, suggestion.strip(), "", line)
 
 
 def _unknown_actions(fixes: Sequence[Fix]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from finetune.data.decoding import SUFFIXES
+from finetune.data.decoding import SUFFIXES, suffix
 from finetune.data.manifest import Item, part_named
 from finetune.errors import DataError
 from finetune.memory import without_collecting
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 _MOST_CLASS_FOLDERS = 1_000  # above a folder with more beside it nothing is suggested
 _CLUTTER = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
 _OTHER_PICTURES = frozenset(
-    {".arw", ".avif", ".cr2", ".cr3", ".dng", ".heic", ".heif", ".jp2", ".jxl", ".nef", ".svg"}
+    {".arw", ".avif", ".cr2", ".cr3", ".dng", ".heic", ".heif", ".jp2", ".jxl", ".nef", ".orf"}
+    | {".pef", ".psd", ".raf", ".rw2", ".svg"}
 )
 
 LAYOUT = """Expected is a folder of class folders:
@@ -152,7 +153,7 @@ class _Search:
             if _is_folder(entry):
                 if not is_run(Path(entry.path)):
                     names.append(entry.name)
-            elif tell_loose and _suffix(entry.name) in SUFFIXES:
+            elif tell_loose and suffix(entry.name) in SUFFIXES:
                 self.loose.append(prefix + entry.name)
         return names
 
@@ -170,10 +171,10 @@ class _Search:
                 path = f"{current}/{entry.name}"
                 if _is_folder(entry):
                     below.append(path)
-                elif _suffix(entry.name) in SUFFIXES:
+                elif suffix(entry.name) in SUFFIXES:
                     yield path
                 else:
-                    self.ignored[_suffix(entry.name)] += 1
+                    self.ignored[suffix(entry.name)] += 1
             waiting += reversed(below)
 
     def _loose(self) -> Iterator[str]:
@@ -245,14 +246,9 @@ def _with_parents(folder: Path) -> tuple[Path, ...]:
     return (resolved, *resolved.parents)
 
 
-def _suffix(name: str) -> str:
-    stem, _, suffix = name.rpartition(".")  # a Path takes ten times as long
-    return f".{suffix}".lower() if stem and suffix else ""
-
-
 def _counted(suffixes: dict[str, int]) -> str:
     kinds = [
-        f"{count:,} {suffix or 'without a suffix'}"
-        for suffix, count in sorted(suffixes.items(), key=lambda pair: (-pair[1], pair[0]))
+        f"{count:,} {ending or 'without a suffix'}"
+        for ending, count in sorted(suffixes.items(), key=lambda pair: (-pair[1], pair[0]))
     ]
     return listed(kinds)

@@ -12,10 +12,12 @@ import hashlib
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import astuple, fields
+from dataclasses import astuple, fields, replace
 from pathlib import Path
+from typing import Any
 
 from finetune.cache import cache_folder, make_private
 from finetune.data.fingerprints import FINGERPRINT_VERSION
@@ -29,8 +31,22 @@ _SETTLED = 2_000_000_000
 same time (two seconds on FAT)."""
 
 _FIELDS = [field.name for field in fields(Look)]
-_COLUMNS = ", ".join(["path", "file_size", "modified", "changed", *_FIELDS])
+_COLUMNS = ", ".join(["path", "state", "seal", *_FIELDS])
 _PATIENCE = 5.0
+_NOT_THE_FILES_FAULT = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_INTERRUPT,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_READONLY,
+    }
+)
+
+Row = tuple[object, ...]
 
 
 class KeptLooks:
@@ -56,24 +72,23 @@ class KeptLooks:
         Args:
             states: What the file system says of each path now.
         """
-        if not self._file.exists():
-            return {}
         found: dict[str, Look] = {}
-        with suppress(sqlite3.Error, OSError), self._opened() as base:
-            os.utime(self._file)
-            for path, *known in base.execute(f"SELECT {_COLUMNS} FROM looks"):
-                state = states.get(os.fsdecode(path))
-                if state is not None and tuple(known[:3]) == _times(state):
-                    found[os.fsdecode(path)] = Look(*known[3:])
+        with suppress(sqlite3.Error, OSError):
+            for path, state, seal, *known in self._rows():
+                # A seal that doesn't fit: SQLite notices what became of its pages, not of a value.
+                if seal == _seal(path, state, known) and isinstance(path, bytes):
+                    name = os.fsdecode(path)
+                    if name in states and state == _state(states[name]):
+                        found[name] = _look(known)
         return found
 
     def write(self, looks: Mapping[str, Look], states: Mapping[str, os.stat_result]) -> None:
         """Keep ``looks``; ``states`` are of before they were made."""
         now = time.time_ns()
         rows = [
-            (os.fsencode(path), *_times(states[path]), *astuple(look))
+            _row(path, states[path], look)
             for path, look in looks.items()
-            if path in states and now - max(_times(states[path])[1:]) > _SETTLED
+            if path in states and now - _last_change(states[path]) > _SETTLED
         ]
         if not rows:
             return
@@ -85,16 +100,24 @@ class KeptLooks:
                 base.executemany(f"INSERT OR REPLACE INTO looks VALUES ({places})", rows)
             self._make_room()
 
+    def _rows(self) -> Iterator[Row]:
+        if not self._file.exists() or not self._file.stat().st_size:
+            return
+        with suppress(OSError):  # a cache that may only be read is still one
+            os.utime(self._file)
+        with self._opened() as base:
+            yield from base.execute(f"SELECT {_COLUMNS} FROM looks")
+
     @contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:
         """A connection; what is written in the body is committed whole. A damaged file goes."""
         try:
             with closing(sqlite3.connect(self._file, timeout=_PATIENCE)) as base, base:
                 yield base
-        except sqlite3.OperationalError:  # locked, read-only or full: not the file's fault
-            raise
-        except sqlite3.DatabaseError:
-            self._file.unlink(missing_ok=True)
+        except sqlite3.Error as error:
+            # The lower byte tells the kind.
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _NOT_THE_FILES_FAULT:
+                self._file.unlink(missing_ok=True)
             raise
 
     def _make_room(self) -> None:
@@ -107,5 +130,25 @@ class KeptLooks:
             file.unlink()
 
 
-def _times(state: os.stat_result) -> tuple[int, int, int]:
-    return state.st_size, state.st_mtime_ns, state.st_ctime_ns
+def _row(path: str, state: os.stat_result, look: Look) -> Row:
+    name, told, values = os.fsencode(path), _state(state), astuple(look)
+    return name, told, _seal(name, told, values), *values
+
+
+def _look(values: Sequence[Any]) -> Look:
+    look = Look(*values)
+    return replace(look, animated=bool(look.animated))  # SQLite has numbers only
+
+
+def _seal(path: object, state: object, values: Sequence[object]) -> int:
+    plain = [int(value) if isinstance(value, bool) else value for value in values]
+    return zlib.crc32(repr((path, state, plain)).encode("utf-8", "surrogatepass"))
+
+
+def _state(state: os.stat_result) -> str:
+    # As text: a time in a far century is no number that SQLite knows.
+    return f"{state.st_size} {state.st_mtime_ns} {state.st_ctime_ns}"
+
+
+def _last_change(state: os.stat_result) -> int:
+    return max(state.st_mtime_ns, state.st_ctime_ns)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image
 
-from finetune.data.decoding import open_image, opened, upright_rgb
+from finetune.data.checksums import pixels_are_damaged
+from finetune.data.decoding import UnreadableImage, open_image, opened, upright_rgb
 from finetune.data.fingerprints import fingerprint
 
 if TYPE_CHECKING:
+    import io
     from pathlib import Path
 
 SHORTER_SIDE = 128
@@ -24,7 +28,13 @@ and what is blurred even so is blurred for a network that sees 224."""
 LOOK_VERSION = 1
 """To be raised when a look tells more, or anything else, than it did."""
 
-_JPEG_SUM = 3_688  # of the 64 numbers in the luminance table of the JPEG standard, annex K
+# The luminance table of the JPEG standard, annex K.1.
+_LUMINANCE = np.array([
+    16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55,
+    14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51, 87, 80, 62,
+    18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92,
+    49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99,
+])  # fmt: skip
 _FAR_ENDS = (5.0, 95.0)
 
 
@@ -39,7 +49,7 @@ class Look:
         mode: Pillow's colour mode as stored: ``RGB``, ``L``, ``CMYK``, ``I;16``, ...
         width: Pixels as stored, before EXIF orientation.
         height: Likewise.
-        animated: There are further frames, which nothing looks at.
+        animated: There are further frames or pages, which nothing looks at.
         quality: The setting from 1 to 100 that a JPEG file was written with, by its quantisation
             table; 0 for other formats.
         taken: EXIF's ``DateTimeOriginal`` as written there; empty: unknown.
@@ -75,14 +85,31 @@ def look_at(path: Path, max_pixels: int) -> Look:
     reads all of its data in less time.
 
     Raises:
-        UnreadableImage: As `finetune.data.decoding.decode`.
+        UnreadableImage: As `finetune.data.decoding.decode`; or it changed meanwhile.
     """
-    with opened(path) as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-        size = file.tell()
-        file.seek(0)
-        with open_image(file, max_pixels) as image:
-            return _looked_at(image, digest, size)
+    with opened(path) as file, open_image(file, max_pixels) as image:
+        before = _state(file)
+        look = _looked_at(image, *_digest(file))
+        if pixels_are_damaged(file):
+            raise UnreadableImage("damaged: the checksum of its pixels is another")
+        if _state(file) != before:
+            raise UnreadableImage("changed while it was read")
+        return look
+
+
+def _state(file: io.BufferedReader) -> tuple[int, int]:
+    state = os.fstat(file.fileno())
+    return state.st_size, state.st_mtime_ns
+
+
+def _digest(file: io.BufferedReader) -> tuple[str, int]:
+    """SHA-256 in hex and the number of bytes; the file's position stays as a decoder left it."""
+    position = file.tell()
+    file.seek(0)
+    digest = hashlib.file_digest(file, "sha256").hexdigest()
+    size = file.tell()
+    file.seek(position)
+    return digest, size
 
 
 def _looked_at(image: Image.Image, digest: str, size: int) -> Look:
@@ -139,14 +166,19 @@ def _sharpness(grey: npt.NDArray[np.float32]) -> float:
 
 
 def _jpeg_quality(image: Image.Image) -> int:
-    """By libjpeg's rule: the standard table times 2 - q / 50, or 50 / q below a q of 50."""
+    """The setting of libjpeg whose table comes nearest to that of the file."""
     tables: dict[int, list[int]] = getattr(image, "quantization", {})
     table = tables.get(0)
-    if not table:
-        return 0
-    scale = sum(table) / _JPEG_SUM
-    quality = 100 - 50 * scale if scale <= 1 else 50 / scale
-    return min(100, max(1, round(quality)))
+    return int(np.abs(_table_sums() - sum(table)).argmin()) + 1 if table else 0
+
+
+@cache
+def _table_sums() -> npt.NDArray[np.int64]:
+    """Sum of libjpeg's luminance table at each setting from 1 to 100, ``[100]``."""
+    setting = np.arange(1, 101)[:, None]
+    percent = np.where(setting < 50, 5_000 // setting, 200 - 2 * setting)
+    sums: npt.NDArray[np.int64] = ((_LUMINANCE * percent + 50) // 100).clip(1, 255).sum(1)
+    return sums
 
 
 def _exif(image: Image.Image) -> tuple[str, str]:
@@ -163,6 +195,8 @@ def _word(value: object) -> str:
 
 
 def _is_animated(image: Image.Image) -> bool:
+    if image.format == "MPO":  # a telephone's JPEG, with a map of brightness or of depth
+        return False
     try:
         return bool(getattr(image, "is_animated", False))
     except Exception:  # whatever is wrong after the first frame

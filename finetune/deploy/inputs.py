@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from finetune.data.decoding import SUFFIXES
+from finetune.data.decoding import SUFFIXES, suffix
 from finetune.errors import DataError
 from finetune.text import plural, printable
 
@@ -48,7 +48,7 @@ def _match(name: str) -> list[str]:
     path = Path(name)
     if path.is_dir():
         return []
-    return [name] if path.suffix.lower() in SUFFIXES else []
+    return [name] if suffix(path.name) in SUFFIXES else []
 
 
 def _images_in(folder: Path) -> list[str]:
@@ -58,7 +58,7 @@ def _images_in(folder: Path) -> list[str]:
         found += [
             str(Path(parent) / name)
             for name in sorted(files)
-            if Path(name).suffix.lower() in SUFFIXES and not name.startswith(".")
+            if suffix(name) in SUFFIXES and not name.startswith(".")
         ]
     return found
 

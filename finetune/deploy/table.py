@@ -81,8 +81,10 @@ def to_frame(predictions: Sequence[Prediction], classes: Sequence[str]) -> pd.Da
     """The same as a DataFrame, with numbers as numbers and names as they are."""
     import pandas as pd
 
-    columns = [*_COLUMNS, *(f"p:{name}" for name in classes)]
-    frame = pd.DataFrame([prediction.row(classes) for prediction in predictions], columns=columns)
-    numbers = ["confidence", *columns[len(_COLUMNS) :]]
-    frame[numbers] = frame[numbers].apply(pd.to_numeric)
+    # As Python objects: a name that is no UTF-8 is no string to Arrow, which pandas would ask.
+    columns = pd.Index([*_COLUMNS, *(f"p:{name}" for name in classes)], dtype=object)
+    rows = [prediction.row(classes) for prediction in predictions]
+    frame = pd.DataFrame(rows, columns=columns, dtype=object)
+    for name in ("confidence", *columns[len(_COLUMNS) :]):
+        frame[name] = pd.to_numeric(frame[name])
     return frame

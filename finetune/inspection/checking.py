@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,7 +15,6 @@ from finetune.console import Reporter, Silent, Task
 from finetune.data import judging
 from finetune.data.dividing import as_given
 from finetune.data.leaks import find_leaks
-from finetune.data.looking import Look
 from finetune.data.manifest import Item
 from finetune.data.metadata import metadata_leaks
 from finetune.data.oddities import oddities
@@ -47,7 +46,7 @@ def check_data(data: Path, options: DataOptions, seed: int, reporter: Reporter) 
     items = as_given(surveyed.items, Silent())
     divided = divide_survey(surveyed, options, seed, told)
     leaks = find_leaks(items, surveyed.copies)
-    problems = list(_problems(surveyed.looks))
+    problems = list(_problems(surveyed))
     copies = _copies(surveyed)
     metadata = metadata_leaks(items, surveyed.looks, seed)
     findings = Findings(
@@ -115,10 +114,11 @@ class Collector:
         return self.shown.task(title, total, unit, done)
 
 
-def _problems(looks: Mapping[str, Look]) -> Iterator[Problem]:
-    for path, look in sorted(looks.items()):
-        for kind, message in oddities(look):
-            yield Problem(path, kind, message)
+def _problems(surveyed: Survey) -> Iterator[Problem]:
+    """Of the images that are learnt from: what a person dropped was looked at."""
+    for item in sorted(surveyed.items, key=lambda item: item.path):
+        for kind, message in oddities(surveyed.looks[item.path]) if item.status == "ok" else ():
+            yield Problem(item.path, kind, message)
 
 
 def _copies(surveyed: Survey) -> list[Copies]:

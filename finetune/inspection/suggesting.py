@@ -24,8 +24,8 @@ def suggest(
     """
     ordered = [
         *_of_files(items),
+        *_of_leaks(items, copies, leaks),
         *_of_conflicts(items, copies),
-        *_of_leaks(items, leaks),
         *_of_copies(items, copies),
         *(Fix(p.path, p.message, DROP if p.kind == "blank" else "") for p in problems),
     ]
@@ -50,10 +50,17 @@ def _of_conflicts(items: Sequence[Item], copies: Sequence[Copies]) -> Iterator[F
             yield Fix(items[place].path, problem, *((RELABEL, usual) if clear else ()))
 
 
-def _of_leaks(items: Sequence[Item], leaks: Sequence[Leak]) -> Iterator[Fix]:
+def _of_leaks(
+    items: Sequence[Item], copies: Sequence[Copies], leaks: Sequence[Leak]
+) -> Iterator[Fix]:
+    """All copies in the earlier part: a leak names the first of them."""
     for leak in leaks:
-        first, second = items[leak.first], items[leak.second]
-        yield Fix(first.path, f"the same picture as {second.path} of {second.split}", DROP)
+        earlier, later = items[leak.first], items[leak.second]
+        same = {p for each in copies if leak.second in each.places for p in each.places}
+        for place in sorted(same | {leak.first}):
+            if items[place].split == earlier.split:
+                problem = f"the same picture as {later.path} of {later.split}"
+                yield Fix(items[place].path, problem, DROP)
 
 
 def _of_copies(items: Sequence[Item], copies: Sequence[Copies]) -> Iterator[Fix]:

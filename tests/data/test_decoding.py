@@ -200,9 +200,9 @@ def test_files_that_are_none(tmp_path):
             decode(tmp_path / f"{name}.jpg", LIMIT)
         reasons[name] = caught.value.reason
     assert reasons["empty"] == "empty file"
-    assert reasons["folder"] == "not a regular file"
+    assert reasons["folder"] == "a folder, not a file"
     assert reasons["link"] == "broken link"
-    assert reasons["self"] == "broken link"
+    assert reasons["self"] == "a link that leads back to itself"
     assert reasons["pipe"] == "not a regular file"
     assert reasons["none"] == "no such file"
     assert "null byte" in reasons["nul\0"]

@@ -167,7 +167,7 @@ def test_bad_files_are_set_aside_by_name(with_bad_files, told):
     bad = {item.path: item.reason for item in manifest.items if item.status == "bad"}
     assert bad == {
         "cat/empty.jpg": "empty file",
-        "cat/text.jpg": "not an image of the formats JPEG, PNG, WebP, BMP, TIFF, GIF",
+        "cat/text.jpg": "not an image of the formats JPEG, PNG, WebP, BMP, TIFF, GIF, but text",
         "dog/gone.png": "broken link",
         "dog/cut.png": "truncated: the end of the image is missing",
         "dog/pipe.png": "not a regular file",
