@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 Groups = Mapping[str, Sequence[int]]
 """Places of images by the name of their group."""
 
+NEAR = "near: "
+"""What the names of groups begin with that likeness alone made."""
+
 
 def joined(items: Sequence[Item], sources: Iterable[Groups]) -> list[Item]:
     """``items`` with one group each at most: what their own groups and ``sources`` come to.
@@ -50,7 +53,7 @@ def near_groups(items: Sequence[Item], clusters: Iterable[Sequence[int]]) -> dic
     """Clusters of near-duplicates, each under the first of its paths."""
     groups: dict[str, list[int]] = defaultdict(list)
     for cluster in clusters:
-        groups[f"near: {min(items[place].path for place in cluster)}"].extend(cluster)
+        groups[f"{NEAR}{min(items[place].path for place in cluster)}"].extend(cluster)
     return groups
 
 

@@ -6,6 +6,7 @@ import unicodedata
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
+from finetune.data.groups import NEAR
 from finetune.text import listed, plural, printable
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def straddling(items: Sequence[Item]) -> Iterator[str]:
     """Groups that DATA itself, or an earlier division, puts on both sides of a split."""
     parts: dict[str, set[str]] = defaultdict(set)
     for item in items:
-        if item.group and item.status == "ok":
+        if item.group and item.status == "ok" and not item.group.startswith(NEAR):
             parts[item.group].add(item.split)
     both = sorted(group for group, seen in parts.items() if len(seen) > 1)
     if both:

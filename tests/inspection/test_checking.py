@@ -61,7 +61,7 @@ def test_the_contract_of_what_is_written(faulty: Path, tmp_path: Path) -> None:
 
 
 def test_what_a_person_should_look_at_is_said(faulty: Path) -> None:
-    warnings = "\n".join(check(faulty).warnings)
+    warnings = "\n".join(check(faulty).sentences())
     assert "1 image is nearly one colour: train/red/blank.png" in warnings
     assert "1 picture stands in several classes" in warnings
     assert "train/green/conflict.png (green) and train/red/003.png (red)" in warnings
@@ -126,7 +126,7 @@ def test_no_image_that_can_be_read_is_said(photos: Callable[..., Path]) -> None:
     data = photos({"red": 0, "green": 0})
     (data / "red" / "a.jpg").write_bytes(b"none")
     findings = check(data)
-    assert "there is no image that can be read" in findings.warnings
+    assert "there is no image that can be read" in findings.sentences()
     assert findings.advice == []
 
 
@@ -141,7 +141,7 @@ def test_a_camera_that_tells_the_class_is_said(tmp_path: Path) -> None:
     assert findings.metadata[0].accuracy == 1
     assert (
         "the file format of a file alone tells its class with an accuracy of 1.00 (guessing: 0.50)"
-        in ("\n".join(findings.warnings))
+        in ("\n".join(findings.sentences()))
     )
 
 
