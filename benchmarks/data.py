@@ -26,10 +26,10 @@ from typing import Any
 import numpy as np
 
 from finetune.console import Silent
-from finetune.data.dividing import divide
-from finetune.data.gathering import Ties
-from finetune.data.indexing import list_folder
 from finetune.data.manifest import Item, Manifest, read_manifest
+from finetune.data.parts.dividing import divide
+from finetune.data.parts.gathering import Ties
+from finetune.data.sources.indexing import list_folder
 from finetune.environment import describe_machine
 from finetune.files import text_digest
 from finetune.recipe.schema import DataOptions

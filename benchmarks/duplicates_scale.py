@@ -26,8 +26,8 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from finetune.console import Silent
-from finetune.data.duplicates import clusters, duplicate_pairs
-from finetune.data.fingerprints import FINGERPRINT_BYTES, fingerprint
+from finetune.data.copies.duplicates import clusters, duplicate_pairs
+from finetune.data.copies.fingerprints import FINGERPRINT_BYTES, fingerprint
 from finetune.environment import describe_machine
 
 RESULTS = Path(__file__).parent / "results"

@@ -21,10 +21,10 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from finetune.console import Silent
-from finetune.data.decoding import SUFFIXES
-from finetune.data.digits import write_digits
-from finetune.data.duplicates import Pair, clusters, duplicate_pairs
-from finetune.data.fingerprints import fingerprint
+from finetune.data.copies.duplicates import Pair, clusters, duplicate_pairs
+from finetune.data.copies.fingerprints import fingerprint
+from finetune.data.files.decoding import SUFFIXES
+from finetune.data.public.digits import write_digits
 
 RESULTS = Path(__file__).parent / "results"
 SETS = ["hymenoptera", "clothing", "dtd10", "riceleaf3"]

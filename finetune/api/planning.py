@@ -10,10 +10,10 @@ from pathlib import Path
 import torch
 
 from finetune.console import Reporter, automatic
-from finetune.data.earlier import splits_file
 from finetune.data.input_spec import InputSpec
 from finetune.data.loading import eval_loader
 from finetune.data.manifest import Manifest, spread
+from finetune.data.parts.earlier import splits_file
 from finetune.data.reading import check_exists, read_data
 from finetune.features.body import FLOAT32, fastest_format
 from finetune.files import file_digest

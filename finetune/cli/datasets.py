@@ -14,7 +14,7 @@ from finetune.console import Console
 from finetune.text import byte_size, plural
 
 if TYPE_CHECKING:
-    from finetune.data.descriptors import Descriptor
+    from finetune.data.public.descriptors import Descriptor
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -25,7 +25,7 @@ _FROM = "A folder, or the address of a mirror, that has the files by their names
 @app.command("list")
 def list_() -> None:
     """List the public data sets that can be fetched."""
-    from finetune.data.catalogue import catalogue
+    from finetune.data.public.catalogue import catalogue
 
     header = ("name", "what", "classes", "images", "download", "licence")
     rows = [_row(each) for each in catalogue()]
@@ -37,7 +37,7 @@ def list_() -> None:
 def show(name: Name) -> None:
     """Show all that is known of a data set, and what of it nobody has verified."""
     from finetune.cli.describing import described
-    from finetune.data.catalogue import card, descriptor
+    from finetune.data.public.catalogue import card, descriptor
 
     _stdout().say("\n".join([card(name).rstrip("\n"), "", *described(descriptor(name))]))
 
@@ -60,7 +60,7 @@ def fetch(
 
     An interrupted download goes on with the same command.
     """
-    from finetune.data.catalogue import descriptor
+    from finetune.data.public.catalogue import descriptor
 
     _fetched(descriptor(name), out or Path(name), origin, accept or [])
 
@@ -82,9 +82,9 @@ def sample(
     ] = None,
 ) -> None:
     """Take a few images of each class, always the same ones; fetch the data set where it is not."""
-    from finetune.data.catalogue import descriptor
-    from finetune.data.fetching import check_place
-    from finetune.data.sampling import sample as take_sample
+    from finetune.data.public.catalogue import descriptor
+    from finetune.data.public.fetching import check_place
+    from finetune.data.public.sampling import sample as take_sample
 
     wanted, target = descriptor(name), out or Path(f"{name}-sample")
     check_place(target)
@@ -96,9 +96,9 @@ def sample(
 
 
 def _fetched(descriptor: Descriptor, out: Path, origin: str, accept: list[str]) -> None:
-    from finetune.data.fetching import fetch as fetch_to
-    from finetune.data.fetching import unfinished
-    from finetune.data.obtaining import Obtaining
+    from finetune.data.public.fetching import fetch as fetch_to
+    from finetune.data.public.fetching import unfinished
+    from finetune.data.public.obtaining import Obtaining
 
     console = Console()
     work = unfinished(out)

@@ -14,7 +14,7 @@ _OFFLINE = "small_scratch"
 
 def run_demo(folder: Path, out: Path | None) -> None:
     """Write the digits and train on them, with pretrained weights if they can be had."""
-    from finetune.data.digits import write_digits
+    from finetune.data.public.digits import write_digits
 
     console = Console()
     data = folder / "digits"

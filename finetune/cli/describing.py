@@ -10,7 +10,7 @@ from finetune.text import plural
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from finetune.data.descriptors import Descriptor, RemoteFile
+    from finetune.data.public.descriptors import Descriptor, RemoteFile
 
 _WIDTH = 80
 _INDENT = 10

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from torch.utils.data import Dataset
 
-from finetune.data.decoding import UnreadableImage, decode
+from finetune.data.files.decoding import UnreadableImage, decode
 from finetune.data.fitting import Pixels, fit_image
 from finetune.data.input_spec import InputSpec
 from finetune.errors import FinetuneError

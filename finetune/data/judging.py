@@ -6,7 +6,7 @@ import unicodedata
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
-from finetune.data.groups import NEAR
+from finetune.data.parts.groups import NEAR
 from finetune.text import listed, plural, printable
 
 if TYPE_CHECKING:

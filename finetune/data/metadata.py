@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from finetune.data.looking import Look
+from finetune.data.files.looking import Look
 from finetune.data.manifest import Item
 from finetune.data.randomness import Purpose, derived_seed, sample_key, scrambled
 

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 from finetune.console import Silent
 from finetune.data import judging
-from finetune.data.archives import is_archive
-from finetune.data.hygiene import bad_lines
-from finetune.data.indexing import LAYOUT, Listing, list_folder, printable_path
-from finetune.data.leaks import treat_leaks
+from finetune.data.copies.leaks import treat_leaks
+from finetune.data.files.hygiene import bad_lines
 from finetune.data.manifest import Item, Manifest
-from finetune.data.pool import FEWEST
-from finetune.data.saved_datasets import is_saved_dataset, list_saved_dataset
+from finetune.data.parts.pool import FEWEST
+from finetune.data.sources.archives import is_archive
+from finetune.data.sources.indexing import LAYOUT, Listing, list_folder, printable_path
+from finetune.data.sources.saved_datasets import is_saved_dataset, list_saved_dataset
+from finetune.data.sources.table import TABLE_SUFFIXES, list_table
+from finetune.data.sources.unpacking import list_archive
 from finetune.data.surveying import divide_survey, survey
-from finetune.data.table import TABLE_SUFFIXES, list_table
-from finetune.data.unpacking import list_archive
 from finetune.errors import DataError
 from finetune.run import is_run
 from finetune.text import listed, plural, printable

@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from finetune.console import Reporter
-from finetune.data.dividing import as_given
-from finetune.data.hygiene import bad_lines, check_files
-from finetune.data.indexing import printable_path
+from finetune.data.files.hygiene import bad_lines, check_files
 from finetune.data.manifest import Item, Manifest
+from finetune.data.parts.dividing import as_given
 from finetune.data.reading import list_data
+from finetune.data.sources.indexing import printable_path
 from finetune.errors import DataError, RunError
 from finetune.text import listed, plural
 

@@ -8,15 +8,15 @@ from functools import cached_property
 from pathlib import Path
 
 from finetune.console import Reporter
-from finetune.data.bursts import read_taken
-from finetune.data.dividing import divide
-from finetune.data.duplicates import Pair, clusters, duplicate_pairs
+from finetune.data.copies.duplicates import Pair, clusters, duplicate_pairs
+from finetune.data.files.hygiene import check_files
+from finetune.data.files.looking import Look
 from finetune.data.fixes import apply_fixes, read_fixes
-from finetune.data.gathering import Ties
-from finetune.data.hygiene import check_files
-from finetune.data.indexing import Listing
-from finetune.data.looking import Look
 from finetune.data.manifest import Item
+from finetune.data.parts.bursts import read_taken
+from finetune.data.parts.dividing import divide
+from finetune.data.parts.gathering import Ties
+from finetune.data.sources.indexing import Listing
 from finetune.recipe.schema import DataOptions
 from finetune.text import listed, plural
 

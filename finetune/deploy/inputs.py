@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from finetune.data.decoding import SUFFIXES, suffix
+from finetune.data.files.decoding import SUFFIXES, suffix
 from finetune.errors import DataError
 from finetune.text import plural, printable
 

@@ -13,11 +13,11 @@ import numpy.typing as npt
 
 from finetune.console import Reporter, Silent, Task
 from finetune.data import judging
-from finetune.data.dividing import as_given
-from finetune.data.leaks import find_leaks
+from finetune.data.copies.leaks import find_leaks
+from finetune.data.files.oddities import oddities
 from finetune.data.manifest import Item
 from finetune.data.metadata import metadata_leaks
-from finetune.data.oddities import oddities
+from finetune.data.parts.dividing import as_given
 from finetune.data.reading import list_data
 from finetune.data.surveying import Survey, divide_survey, survey
 from finetune.inspection.advice import advise

@@ -9,9 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from finetune.data.copies.leaks import Leak
+from finetune.data.files.looking import Look
 from finetune.data.fixes import Fix
-from finetune.data.leaks import Leak
-from finetune.data.looking import Look
 from finetune.data.manifest import PARTS, Item
 from finetune.data.metadata import MetadataLeak
 from finetune.text import listed, plural

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from finetune.data.copies.leaks import Leak
 from finetune.data.fixes import DROP, GROUP, RELABEL, Fix
-from finetune.data.leaks import Leak
 from finetune.data.manifest import Item
 from finetune.inspection.findings import Copies, Problem
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
+from finetune.data.files.oddities import TINY
 from finetune.data.manifest import Item
-from finetune.data.oddities import TINY
 from finetune.inspection.findings import Copies, Findings, Problem
 from finetune.report.pictures import Group, Picture, Section, evenly
 from finetune.text import plural

@@ -12,7 +12,7 @@ from pathlib import Path
 from PIL import Image
 
 from finetune.console import Reporter
-from finetune.data.decoding import (
+from finetune.data.files.decoding import (
     UnreadableImage,
     open_image,
     opened,
@@ -71,7 +71,7 @@ def thumbnail(path: Path, max_pixels: int) -> Thumbnail:
     """A small picture of a file's; a JPEG is decoded at a reduced size.
 
     Raises:
-        UnreadableImage: As `finetune.data.decoding.decode`.
+        UnreadableImage: As `finetune.data.files.decoding.decode`.
     """
     with opened(path) as file, open_image(file, max_pixels) as image:
         image.draft(image.mode, (2 * LONGER_SIDE, 2 * LONGER_SIDE))

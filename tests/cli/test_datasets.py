@@ -8,8 +8,8 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from finetune.cli.app import app
-from finetune.data.catalogue import catalogue
-from finetune.data.descriptors import Descriptor
+from finetune.data.public.catalogue import catalogue
+from finetune.data.public.descriptors import Descriptor
 from finetune.errors import DataError
 
 every = pytest.mark.parametrize("each", catalogue(), ids=lambda each: each.name)
@@ -137,7 +137,7 @@ def test_an_interrupt_tells_how_to_go_on(mirror, monkeypatch):
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("finetune.data.fetching.arrange", interrupted)
+    monkeypatch.setattr("finetune.data.public.fetching.arrange", interrupted)
     result = call("fetch", "digits")
     assert result.exit_code == 130
     assert "kept in .digits.unfinished; the same command goes on with it." in result.output

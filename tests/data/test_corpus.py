@@ -15,12 +15,12 @@ import pytest
 
 import finetune
 from finetune.console import Silent
-from finetune.data.decoding import UnreadableImage, decode
-from finetune.data.hygiene import Looked, check_files
-from finetune.data.indexing import list_folder
+from finetune.data.files.decoding import UnreadableImage, decode
+from finetune.data.files.hygiene import Looked, check_files
+from finetune.data.files.oddities import oddities
 from finetune.data.manifest import Item, Manifest, read_manifest
-from finetune.data.oddities import oddities
 from finetune.data.reading import read_data
+from finetune.data.sources.indexing import list_folder
 from finetune.inspection.checking import check_data
 from finetune.recipe.schema import DataOptions
 from tests.data.corpus.everything import all_kinds
@@ -129,7 +129,7 @@ def test_each_place_is_what_it_is_known_to_be(place: Place, places: dict[str, It
 def test_the_order_and_the_number_of_threads_change_nothing(
     corpus: Corpus, looked: Looked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("finetune.data.hygiene.usable_cores", lambda: 8)
+    monkeypatch.setattr("finetune.data.files.hygiene.usable_cores", lambda: 8)
     items = [Item(f"red/{kind.name}", "red") for kind in reversed(KINDS)]
     again = check_files(corpus.root, items, LIMIT, Silent(), afresh=True)
     assert again.items == looked.items[::-1]
@@ -214,7 +214,7 @@ _PROGRAM = """
 import resource, sys
 from pathlib import Path
 from finetune.console import Silent
-from finetune.data.hygiene import check_files
+from finetune.data.files.hygiene import check_files
 from finetune.data.manifest import Item
 
 def look(names):
@@ -262,7 +262,7 @@ def test_a_file_that_vanishes_is_named(tmp_path: Path, told) -> None:
 def test_a_file_that_changes_while_it_is_read_is_named(
     tmp_path: Path, told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from finetune.data import looking
+    from finetune.data.files import looking
 
     photo().save(tmp_path / "a.png")
     statistics = looking._statistics

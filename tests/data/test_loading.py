@@ -10,7 +10,7 @@ import torch
 
 from finetune.data import loading
 from finetune.data.batches import epoch_order
-from finetune.data.decoding import decode
+from finetune.data.files.decoding import decode
 from finetune.data.fitting import fit_image
 from finetune.data.input_spec import InputSpec
 from finetune.data.loading import (

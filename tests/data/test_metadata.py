@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finetune.data.looking import Look
+from finetune.data.files.looking import Look
 from finetune.data.manifest import Item
 from finetune.data.metadata import TRAITS, MetadataLeak, metadata_leaks
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from finetune.data.copies.leaks import find_leaks
 from finetune.data.fixes import DROP, GROUP, RELABEL, Fix, apply_fixes, read_fixes, write_fixes
-from finetune.data.leaks import find_leaks
 from finetune.data.manifest import PARTS, Item
 from finetune.inspection.findings import Copies, Problem
 from finetune.inspection.suggesting import suggest

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from finetune.console import Silent
+from finetune.data.copies.leaks import Leak
 from finetune.data.fixes import Fix
-from finetune.data.leaks import Leak
 from finetune.data.manifest import Item
 from finetune.data.metadata import MetadataLeak
 from finetune.inspection.checking import check_data

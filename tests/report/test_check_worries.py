@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from finetune.data.leaks import Leak
+from finetune.data.copies.leaks import Leak
 from finetune.data.metadata import MetadataLeak
 from finetune.inspection.findings import Copies, Lookalike
 from finetune.report.check_sections import picture_sections

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from finetune.data.decoding import UnreadableImage
+from finetune.data.files.decoding import UnreadableImage
 from finetune.report.thumbnails import LONGER_SIDE, make_thumbnails, thumbnail
 from tests.report.pages import Counter
 

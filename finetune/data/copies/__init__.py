@@ -1,0 +1,1 @@
+"""The same picture more than once: found, and kept from standing in two parts."""

@@ -1,0 +1,1 @@
+"""Dividing images into train, val and test, with their groups."""

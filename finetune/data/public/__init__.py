@@ -1,0 +1,1 @@
+"""Data sets that others publish: described, fetched and laid out."""

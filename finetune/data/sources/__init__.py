@@ -1,0 +1,1 @@
+"""The forms that DATA comes in: folders, tables, archives, saved datasets."""
