@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from finetune.api.planning import PathName, Plan, absolute, load, setting_of
@@ -10,6 +11,7 @@ from finetune.console import Reporter, automatic
 from finetune.data.fixes import write_fixes
 from finetune.data.manifest import Manifest
 from finetune.data.reading import check_exists
+from finetune.errors import RunError
 from finetune.files import write_json, write_text
 from finetune.inspection.checking import check_data, with_lookalikes
 from finetune.inspection.findings import Findings
@@ -55,15 +57,34 @@ def check(
     chosen = resolve(recipe, overrides)
     source = Path(data)
     check_exists(source)
-    if out is not None:
-        check_run_place(Path(out), source)
     choice = _network(chosen, overrides, weights)
-    findings = check_data(source, chosen.data, chosen.seed, reporter)
-    if choice is not None:
-        findings = _looked_at_by(choice, findings, chosen, reporter)
-    if out is not None:
-        _write(Path(out), findings, chosen.data.max_pixels, reporter)
+    with _place(None if out is None else Path(out), source) as place:
+        findings = check_data(source, chosen.data, chosen.seed, reporter)
+        if choice is not None:
+            findings = _looked_at_by(choice, findings, chosen, reporter)
+        if place is not None:
+            _write(place, findings, chosen.data.max_pixels, reporter)
     return findings
+
+
+@contextmanager
+def _place(out: Path | None, data: Path) -> Iterator[Path | None]:
+    """The folder to write to, made before the work that it is to hold; it goes again if empty."""
+    if out is None:
+        yield None
+        return
+    check_run_place(out, data)
+    made = not out.exists()
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"can't be made: {error.strerror}", where=str(out)) from error
+    try:
+        yield out
+    finally:
+        if made:
+            with suppress(OSError):  # not empty
+                out.rmdir()
 
 
 def _network(recipe: Recipe, overrides: Sequence[str], weights: PathName | None) -> Choice | None:

@@ -120,8 +120,8 @@ def _warn_of_known(model: Path, items: Sequence[Item], reporter: Reporter) -> No
     if seen:
         count = plural(len(seen), "image is", "images are")
         reporter.warn(
-            f"{count} among those that the model was trained or chosen on, which flatters the "
-            f"scores: {listed(seen, 4)}"
+            f"{count} byte for byte among those that the model was trained or chosen on, which "
+            f"flatters the scores: {listed(seen, 4)}"
         )
 
 

@@ -53,6 +53,8 @@ def _show(screen: Screen, findings: Findings) -> None:
     total = ", ".join(f"{count:,} {part}" for part, count in parts.items())
     head = f"{findings.name}: {plural(parts.total(), 'image')} in {len(counts):,} classes ({total})"
     screen.print(Text(printable(head), style="bold"), soft_wrap=True)
+    for line in findings.notes:
+        screen.print(Text(f"note: {printable(line)}"), soft_wrap=True)
     screen.print(_found(findings))
     told = findings.sentences()
     for line in told[:_MOST_WARNINGS]:

@@ -79,6 +79,20 @@ def coverage_warnings(items: Sequence[Item]) -> Iterator[str]:
             yield f"{count} no image in {part}, so nothing is known of them there: {listed(absent)}"
 
 
+def conflicts(items: Sequence[Item], copies: Sequence[Sequence[int]]) -> Iterator[str]:
+    """Pictures that carry different labels; ``copies`` are places of items that show the same."""
+    found = [cluster for cluster in copies if len({items[place].label for place in cluster}) > 1]
+    if found:
+        first = items[found[0][0]]
+        other = next(i for i in (items[p] for p in found[0]) if i.label != first.label)
+        count = plural(len(found), "picture stands", "pictures stand")
+        told = [f"{item.path} ({item.label})" for item in (first, other)]
+        yield (
+            f"{count} in several classes, so that a label is wrong: {listed(told)}. "
+            "`finetune check` shows all of them."
+        )
+
+
 def straddling(items: Sequence[Item]) -> Iterator[str]:
     """Groups that DATA itself, or an earlier division, puts on both sides of a split."""
     parts: dict[str, set[str]] = defaultdict(set)

@@ -45,6 +45,8 @@ def read_data(data: Path, options: DataOptions, seed: int, reporter: Reporter) -
     _raise_if(data, [*judging.label_faults(listing.items), *_count_faults(listing)])
     surveyed = survey(listing, options, reporter)
     _judge_survey(data, surveyed.listing, options.on_bad_image, reporter)
+    for warning in judging.conflicts(surveyed.items, surveyed.copies):
+        reporter.warn(warning)
     divided = divide_survey(surveyed, options, seed, reporter)
     divided = treat_leaks(divided, surveyed.copies, options.on_leak, reporter)
     _judge_division(data, divided, options, reporter)

@@ -15,6 +15,7 @@ from finetune.data.fixes import apply_fixes, read_fixes
 from finetune.data.manifest import Item
 from finetune.data.parts.bursts import read_taken
 from finetune.data.parts.dividing import divide
+from finetune.data.parts.earlier import read_splits, splits_file
 from finetune.data.parts.gathering import Ties
 from finetune.data.sources.indexing import Listing
 from finetune.recipe.schema import DataOptions
@@ -52,12 +53,14 @@ def survey(listing: Listing, options: DataOptions, reporter: Reporter) -> Survey
     """Open every file of ``listing`` once; nothing is written.
 
     Raises:
-        DataError: ``options.fixes`` can't be followed.
+        DataError: ``options.fixes`` or ``options.splits`` can't be followed.
     """
-    looked = check_files(listing.root, listing.items, options.max_pixels, reporter)
-    items, ties = _mended(looked.items, options.fixes, reporter)
-    pairs = find_copies(items, looked.looks, reporter)
-    return Survey(replace(listing, items=items), looked.looks, tuple(pairs), ties)
+    if options.splits is not None:
+        read_splits(splits_file(options.splits))  # a fault in it is told before the work
+    items, ties = _mended(listing.items, options.fixes, reporter)
+    looked = check_files(listing.root, items, options.max_pixels, reporter)
+    pairs = find_copies(looked.items, looked.looks, reporter)
+    return Survey(replace(listing, items=looked.items), looked.looks, tuple(pairs), ties)
 
 
 def divide_survey(

@@ -59,9 +59,9 @@ def _on_split(counts: Mapping[str, Mapping[str, int]], carved: bool, share: floa
     range_ = f"an accuracy of {_TYPICAL:.2f} would mean {score.low:.2f} to {score.high:.2f}"
     if score.high - score.low <= _WIDE:
         return f"The test part has {plural(test, 'image')}, enough to say something: {range_}."
-    if not carved:
-        return f"The test part has {plural(test, 'image')}: {range_}; label more to know more."
     more = min(0.4, 2 * share)
+    if not carved or more <= share:
+        return f"The test part has {plural(test, 'image')}: {range_}; label more to know more."
     return (
         f"The test part would have {plural(test, 'image')}: {range_}; for a narrower range keep "
         f"more apart, as with --set data.test={more:g}."

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from finetune.console import Reporter, Silent, Task
 from finetune.data import judging
-from finetune.data.copies.leaks import find_leaks
+from finetune.data.copies.leaks import Leak, find_leaks, treat_leaks
 from finetune.data.files.oddities import oddities
 from finetune.data.manifest import Item
 from finetune.data.metadata import metadata_leaks
@@ -45,6 +45,8 @@ def check_data(data: Path, options: DataOptions, seed: int, reporter: Reporter) 
     told = Collector(reporter)
     items = as_given(surveyed.items, Silent())
     divided = divide_survey(surveyed, options, seed, told)
+    if options.on_leak == "drop":
+        divided = treat_leaks(divided, surveyed.copies, options.on_leak, Silent())
     leaks = find_leaks(items, surveyed.copies)
     problems = list(_problems(surveyed))
     copies = _copies(surveyed)
@@ -60,11 +62,13 @@ def check_data(data: Path, options: DataOptions, seed: int, reporter: Reporter) 
         problems=problems,
         metadata=metadata,
         lookalikes=None,
+        notes=[*listing.notes, *told.notes],
         warnings=[
             *listing.warnings,
             *_faults(surveyed, divided),
             *told.warnings,
             *_on_problems(problems),
+            *_on_leaks(leaks, options.on_leak),
         ],
         advice=[],
         fixes=suggest(items, copies, leaks, problems),
@@ -95,10 +99,12 @@ class Collector:
     """A reporter that keeps what it is told, and shows how far work is on another."""
 
     shown: Reporter
+    notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
     def say(self, message: str) -> None:
-        """Say nothing: the check has its own words for it."""
+        """Keep ``message``."""
+        self.notes.append(message)
 
     def warn(self, message: str) -> None:
         """Keep ``message``."""
@@ -146,6 +152,11 @@ def _faults(surveyed: Survey, divided: Sequence[Item]) -> Iterator[str]:
     yield from judging.coverage_faults(divided)
     yield from judging.coverage_warnings(divided)
     yield from judging.straddling(divided)
+
+
+def _on_leaks(leaks: Sequence[Leak], on_leak: str) -> Iterator[str]:
+    if leaks and on_leak == "error":
+        yield "data.on_leak is error, and there are leaks: a training would end here"
 
 
 _KINDS = {

@@ -75,6 +75,7 @@ class Findings:
         problems: Odd pictures, by path.
         metadata: Traits of the files that tell the classes apart.
         lookalikes: Pairs that features find; None where no weights were given.
+        notes: What was done with DATA, a sentence each.
         warnings: What else a person should look at, a sentence each.
         advice: What to do, a sentence each with its reason.
         fixes: What could be done about single images.
@@ -90,6 +91,7 @@ class Findings:
     problems: Sequence[Problem]
     metadata: Sequence[MetadataLeak]
     lookalikes: Sequence[Lookalike] | None
+    notes: Sequence[str]
     warnings: Sequence[str]
     advice: Sequence[str]
     fixes: Sequence[Fix]
@@ -145,6 +147,7 @@ class Findings:
                 for m in self.metadata
             ],
             "lookalikes": self._lookalikes_to_list(),
+            "notes": list(self.notes),
             "warnings": self.sentences(),
             "advice": list(self.advice),
         }

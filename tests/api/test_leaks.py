@@ -98,4 +98,4 @@ def test_scoring_images_that_were_learnt_from_is_told(leaky: Path, tmp_path: Pat
     listener = Listener()
     finetune.evaluate(run.path, leaky / "train", tmp_path / "scores", reporter=listener)
     (told,) = [warning for warning in listener.warned if "trained or chosen on" in warning]
-    assert told.startswith("20 images are among those")
+    assert told.startswith("20 images are byte for byte among those")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -266,3 +267,20 @@ def test_real_photographs_are_all_read(shared):
     assert manifest.classes == ("ants", "bees")
     assert all(item.status == "ok" for item in manifest.items)
     assert len(manifest.part("test")) == 153
+
+
+def test_a_picture_with_two_labels_is_told(write_folder, told):
+    root = write_folder({"cat": 8, "dog": 8})
+    shutil.copy(root / "cat" / "0.png", root / "dog" / "twin.png")
+    read(root, told)
+    (warning,) = [line for line in told.warned if "several classes" in line]
+    assert "cat/0.png (cat), dog/twin.png (dog)" in warning
+
+
+@pytest.mark.parametrize("key", ["fixes", "splits"])
+def test_a_faulty_list_is_told_before_any_image_is_opened(write_folder, told, tmp_path, key):
+    root = write_folder({"cat": 8, "dog": 8})
+    (tmp_path / "list.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(DataError):
+        read(root, told, **{key: str(tmp_path / "list.csv")})
+    assert told.advanced == 0

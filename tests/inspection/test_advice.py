@@ -58,3 +58,10 @@ def test_three_sentences_whatever_there_is(sizes: dict[str, int], carved: bool, 
     told = advise(counts(**sizes), carved, share)
     assert len(told) == 3
     assert all(len(text.splitlines()) == 1 and text.endswith(".") for text in told)
+
+
+@pytest.mark.parametrize("share", [0.2, 0.4, 0.45])
+def test_a_larger_part_is_advised_only_where_it_is_larger(share: float) -> None:
+    counts = {name: {"train": 20, "val": 5, "test": 15} for name in ("a", "b")}
+    advice = advise(counts, carved=True, share=share)[1]
+    assert ("--set data.test=" in advice) == (share < 0.4)

@@ -156,3 +156,11 @@ def test_lookalikes_are_places_of_items(photos: Callable[..., Path]) -> None:
     assert told["paths"] == [findings.items[2].path, findings.items[5].path]
     assert told["labels"] == ["green", "red"]
     json.dumps(told)
+
+
+def test_what_was_done_with_data_is_told(photos) -> None:
+    photos({"red": 9, "blue": 9}, name="data/train")
+    data = photos({"red": 4, "blue": 4}, name="data/val").parent
+    findings = check(data)
+    assert any("it is the test part here" in note for note in findings.notes)
+    assert findings.to_dict()["notes"] == list(findings.notes)
