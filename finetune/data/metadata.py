@@ -76,13 +76,16 @@ def _voted(
 ) -> npt.NDArray[np.int64]:
     """For each file the commonest class among those of its value in the other folds, ``[N]``."""
     voted = np.empty_like(labels)
-    shape = values.max() + 1, labels.max() + 1
+    classes = labels.max() + 1
     for fold in range(_FOLDS):
         inside = folds == fold
-        counts = np.zeros(shape, np.int64)
-        np.add.at(counts, (values[~inside], labels[~inside]), 1)
-        usual = counts.sum(0).argmax()
-        best = np.where(counts.any(1), counts.argmax(1), usual)
+        usual = np.bincount(labels[~inside], minlength=classes).argmax()
+        best = np.full(values.max() + 1, usual)
+        # Only the pairs that there are: a table of all sizes and classes can take gigabytes.
+        pairs, counts = np.unique(values[~inside] * classes + labels[~inside], return_counts=True)
+        # The last of a value stays: the commonest class, of equals the first.
+        ranked = pairs[np.lexsort((-pairs, counts))]
+        best[ranked // classes] = ranked % classes
         voted[inside] = best[values[inside]]
     return voted
 

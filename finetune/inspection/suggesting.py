@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
 from finetune.data.copies.leaks import Leak
@@ -41,26 +41,43 @@ def _of_files(items: Sequence[Item]) -> Iterator[Fix]:
 def _of_conflicts(items: Sequence[Item], copies: Sequence[Copies]) -> Iterator[Fix]:
     """The label of more than half of the copies is taken for the right one."""
     for each in copies:
-        labels = Counter(items[place].label for place in each.places)
+        mine = [items[place] for place in each.places]
+        labels = Counter(item.label for item in mine)
         usual, count = labels.most_common(1)[0]
-        for place in each.places if len(labels) > 1 else ():
-            other = next(items[p] for p in each.places if items[p].label != items[place].label)
+        first = mine[0]
+        second = next((item for item in mine if item.label != first.label), first)
+        for item in mine if len(labels) > 1 else ():
+            other = first if item.label != first.label else second
             problem = f"the same picture as {other.path}, which is in class {other.label}"
-            clear = 2 * count > len(each.places) and items[place].label != usual
-            yield Fix(items[place].path, problem, *((RELABEL, usual) if clear else ()))
+            clear = 2 * count > len(mine) and item.label != usual
+            yield Fix(item.path, problem, *((RELABEL, usual) if clear else ()))
 
 
 def _of_leaks(
     items: Sequence[Item], copies: Sequence[Copies], leaks: Sequence[Leak]
 ) -> Iterator[Fix]:
-    """All copies in the earlier part: a leak names the first of them."""
+    """Each copy in an earlier part once, with the first leak that it has to do with."""
+    clusters = _clusters(copies)
+    told: set[int] = set()
+    done: set[tuple[int, str]] = set()
     for leak in leaks:
-        earlier, later = items[leak.first], items[leak.second]
-        same = {p for each in copies if leak.second in each.places for p in each.places}
-        for place in sorted(same | {leak.first}):
-            if items[place].split == earlier.split:
-                problem = f"the same picture as {later.path} of {later.split}"
-                yield Fix(items[place].path, problem, DROP)
+        later, split = items[leak.second], items[leak.first].split
+        fresh = {(number, split) for number in clusters.get(leak.second, ())} - done
+        done |= fresh
+        same = {p for number, _ in fresh for p in copies[number].places} | {leak.first}
+        earlier = {place for place in same - told if items[place].split == split}
+        told |= earlier
+        for place in sorted(earlier):
+            yield Fix(items[place].path, f"the same picture as {later.path} of {later.split}", DROP)
+
+
+def _clusters(copies: Sequence[Copies]) -> dict[int, list[int]]:
+    """The numbers of the clusters that each place is in."""
+    clusters: dict[int, list[int]] = defaultdict(list)
+    for number, each in enumerate(copies):
+        for place in each.places:
+            clusters[place].append(number)
+    return clusters
 
 
 def _of_copies(items: Sequence[Item], copies: Sequence[Copies]) -> Iterator[Fix]:

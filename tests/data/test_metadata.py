@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Sequence
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from finetune.data import metadata
 from finetune.data.files.looking import Look
 from finetune.data.manifest import Item
 from finetune.data.metadata import TRAITS, MetadataLeak, metadata_leaks
@@ -109,3 +111,34 @@ def test_what_is_told_beats_guessing_and_does_not_hang_on_the_order(
     assert all(1 >= each.accuracy > each.baseline + 0.05 for each in found)
     assert all(each.n == len(items) >= 20 for each in found)
     assert metadata_leaks(items[::-1], looks, 1) == found
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 5), st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=60
+    )
+)
+def test_the_vote_is_that_of_a_table_of_all_values_and_classes(
+    rows: list[tuple[int, int, int]],
+) -> None:
+    values, labels, folds = np.array(rows).T
+    expected = np.empty_like(labels)
+    for place, (value, fold) in enumerate(zip(values, folds, strict=True)):
+        others = labels[folds != fold]
+        same = labels[(folds != fold) & (values == value)]
+        counts = np.bincount(same if len(same) else others, minlength=5)
+        expected[place] = counts.argmax()
+    assert metadata._voted(values, labels, folds).tolist() == expected.tolist()
+
+
+def test_many_values_and_classes_take_little_memory() -> None:
+    count = 4_000
+    items = [Item(f"{n}.jpg", f"{n // 2}") for n in range(count)]
+    looks = {item.path: look(width=n + 1) for n, item in enumerate(items)}
+    tracemalloc.start()
+    try:
+        assert metadata_leaks(items, looks, 1) == []
+        assert tracemalloc.get_traced_memory()[1] < count * 2_000
+    finally:
+        tracemalloc.stop()

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
+from typing import SupportsIndex
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from finetune.data.copies.leaks import find_leaks
 from finetune.data.fixes import DROP, GROUP, RELABEL, Fix, apply_fixes, read_fixes, write_fixes
 from finetune.data.manifest import PARTS, Item
+from finetune.inspection import suggesting
 from finetune.inspection.findings import Copies, Problem
 from finetune.inspection.suggesting import suggest
 
@@ -113,3 +116,39 @@ def test_a_blank_picture_goes_and_a_blurred_one_is_told() -> None:
     fixes = suggest([Item("a", "x"), Item("b", "x")], [], [], problems)
     assert fixes == [Fix("a", "one colour", DROP), Fix("b", "no edge")]
     assert json.dumps([fix.suggestion for fix in fixes]) == '["drop", ""]'
+
+
+class Counted(list[Item]):
+    """Items that count how often one is asked for."""
+
+    asked = 0
+
+    def __getitem__(self, place: SupportsIndex) -> Item:  # type: ignore[override]
+        self.asked += 1
+        return super().__getitem__(place)
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+@pytest.mark.parametrize("label", ["cat", "dog"])
+def test_the_work_is_linear_in_the_copies(
+    monkeypatch: pytest.MonkeyPatch, part: str, label: str
+) -> None:
+    made = []
+    monkeypatch.setattr(suggesting, "Fix", lambda *row: made.append(row) or Fix(*row))
+    items = Counted(Item(f"a{n:04}", "cat", split="train", digest="x") for n in range(2_000))
+    items += [Item(f"b{n:04}", label, split=part, digest="x") for n in range(400)]
+    cluster = tuple(range(len(items)))
+    leaks = find_leaks(list(items), [cluster])
+    suggest(items, [Copies(cluster, "exact")], leaks, [])
+    assert len(made) <= 3 * len(items)
+    assert items.asked <= 12 * len(items)
+
+
+def test_each_earlier_copy_names_a_later_one() -> None:
+    items = [Item(f"{n}", "x", split=part) for n, part in enumerate(["train", *PARTS, "test"])]
+    fixes = suggest(items, [Copies(tuple(range(5)), "near")], find_leaks(items, [range(5)]), [])
+    assert [(fix.path, fix.problem) for fix in fixes if fix.action == DROP] == [
+        ("0", "the same picture as 2 of val"),
+        ("1", "the same picture as 2 of val"),
+        ("2", "the same picture as 3 of test"),
+    ]

@@ -32,6 +32,7 @@ same time (two seconds on FAT)."""
 
 _FIELDS = [field.name for field in fields(Look)]
 _COLUMNS = ", ".join(["path", "state", "seal", *_FIELDS])
+_AT_ONCE = 500  # paths asked for in one question: SQLite may take no more than 999
 _PATIENCE = 5.0
 _NOT_THE_FILES_FAULT = frozenset(
     {
@@ -74,7 +75,7 @@ class KeptLooks:
         """
         found: dict[str, Look] = {}
         with suppress(sqlite3.Error, OSError):
-            for path, state, seal, *known in self._rows():
+            for path, state, seal, *known in self._rows(list(states)):
                 # A seal that doesn't fit: SQLite notices what became of its pages, not of a value.
                 if seal == _seal(path, state, known) and isinstance(path, bytes):
                     name = os.fsdecode(path)
@@ -100,13 +101,18 @@ class KeptLooks:
                 base.executemany(f"INSERT OR REPLACE INTO looks VALUES ({places})", rows)
             self._make_room()
 
-    def _rows(self) -> Iterator[Row]:
+    def _rows(self, wanted: Sequence[str]) -> Iterator[Row]:
         if not self._file.exists() or not self._file.stat().st_size:
             return
         with suppress(OSError):  # a cache that may only be read is still one
             os.utime(self._file)
         with self._opened() as base:
-            yield from base.execute(f"SELECT {_COLUMNS} FROM looks")
+            for start in range(0, len(wanted), _AT_ONCE):
+                paths = [os.fsencode(path) for path in wanted[start : start + _AT_ONCE]]
+                places = ", ".join("?" * len(paths))
+                yield from base.execute(
+                    f"SELECT {_COLUMNS} FROM looks WHERE path IN ({places})", paths
+                )
 
     @contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:

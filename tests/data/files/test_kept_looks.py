@@ -300,3 +300,17 @@ def test_looks_are_kept_whole(root: Path) -> None:
     assert read["b.png"].sharpness == 0.1 + 0.2
     with pytest.raises(UnreadableImage):
         look_at(root / "none.jpg", LIMIT)
+
+
+def test_only_what_is_wanted_is_fetched(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = KeptLooks.of(root)
+    state, seen = (root / "a.jpg").stat(), look_at(root / "a.jpg", LIMIT)
+    many = [*NAMES, *(f"{n}.jpg" for n in range(2_500))]
+    kept.write(dict.fromkeys(many, seen), dict.fromkeys(many, state))
+    fetched = []
+    sealed = kept_looks._seal
+    monkeypatch.setattr(kept_looks, "_seal", lambda *row: fetched.append(row[0]) or sealed(*row))
+    assert kept.read(dict.fromkeys(NAMES, state)) == dict.fromkeys(NAMES, seen)
+    assert len(fetched) == len(NAMES)
+    assert kept.read(dict.fromkeys([*many, "none.jpg"], state)) == dict.fromkeys(many, seen)
+    assert kept.read({}) == {}
