@@ -26,6 +26,7 @@ DROP, RELABEL, GROUP = "drop", "relabel to", "group with"
 """What a suggestion begins with; the last two go on with a class or a path."""
 
 _COLUMNS = ("path", "problem", "suggestion")
+_WRITTEN_BY = "finetune check DATA --out DIR writes such a file."
 _MEND = f"A suggestion is {DROP}, {RELABEL} CLASS, {GROUP} PATH, or nothing."
 
 
@@ -90,7 +91,8 @@ def read_fixes(path: Path) -> list[Fix]:
             fixes = [] if missing else [_fix(row, reader.line_num) for row in reader]
     except (OSError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or error
-        raise DataError(f"can't be read: {reason}", where=printable(str(path))) from error
+        where = printable(str(path))
+        raise DataError(f"can't be read: {reason}", where=where, mend=_WRITTEN_BY) from error
     if missing:
         raise DataError(
             f"{plural(len(missing), 'column')} missing: {listed(missing)}",

@@ -89,9 +89,10 @@ def test_all_faults_are_told_together_and_safely(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="can't be read: No such file"):
+    mend = "finetune check DATA --out DIR writes such a file"
+    with pytest.raises(DataError, match=f"can't be read: No such file or directory\n{mend}"):
         read_fixes(tmp_path / "none.csv")
-    with pytest.raises(DataError, match="can't be read: Is a directory"):
+    with pytest.raises(DataError, match=f"can't be read: Is a directory\n{mend}"):
         read_fixes(tmp_path)
 
 
