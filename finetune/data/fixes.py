@@ -7,6 +7,7 @@ or nothing. ``finetune check`` writes such a file; people edit it.
 from __future__ import annotations
 
 import csv
+import io
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -84,21 +85,12 @@ def read_fixes(path: Path) -> list[Fix]:
     Raises:
         DataError: It can't be read, lacks a column, or says what can't be done; all rows are told.
     """
+    reader = csv.DictReader(io.StringIO(_text(path), newline=""), restval="")
     try:
-        with path.open(encoding="utf-8-sig", newline="", errors="surrogateescape") as file:
-            reader = csv.DictReader(file, restval="")
-            missing = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
-            fixes = [] if missing else [_fix(row, reader.line_num) for row in reader]
-    except (OSError, csv.Error) as error:
-        reason = getattr(error, "strerror", None) or error
-        where = printable(str(path))
-        raise DataError(f"can't be read: {reason}", where=where, mend=_WRITTEN_BY) from error
-    if missing:
-        raise DataError(
-            f"{plural(len(missing), 'column')} missing: {listed(missing)}",
-            where=printable(str(path)),
-            mend="A list of fixes has the columns path, problem, suggestion.",
-        )
+        _check_header(reader.fieldnames or (), path)
+        fixes = [_fix(row, reader.line_num) for row in reader]
+    except csv.Error as error:
+        raise _unreadable(path, error) from error
     _raise_if(path, [*_unknown_actions(fixes), *_contradictions(fixes)])
     return fixes
 
@@ -119,6 +111,33 @@ def apply_fixes(items: Sequence[Item], fixes: Sequence[Fix], source: Path) -> Fi
     ties = tuple((places[f.path], places[f.to]) for f in known if f.action == GROUP)
     unknown = tuple(fix.path for fix in fixes if fix.path not in places)
     return Fixed(tuple(changed), ties, unknown)
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open(encoding="utf-8-sig", newline="", errors="surrogateescape") as file:
+            text = file.read()
+    except OSError as error:
+        raise _unreadable(path, error.strerror) from error
+    if "\0" in text:  # UTF-16, most often: a spreadsheet's "Unicode text"
+        raise DataError("is no UTF-8 text", where=printable(str(path)), mend="Save it as UTF-8.")
+    return text
+
+
+def _unreadable(path: Path, reason: object) -> DataError:
+    found, where = f"can't be read: {reason}", printable(str(path))
+    return DataError(found, where=where, mend=_WRITTEN_BY)
+
+
+def _check_header(header: Sequence[str], path: Path) -> None:
+    missing = [name for name in _COLUMNS if name not in header]
+    if not missing:
+        return
+    mend = "A list of fixes has the columns path, problem, suggestion."
+    if len(header) == 1 and any(mark in header[0] for mark in ";\t"):
+        mend += " They are divided by commas, not by semicolons or tabs."
+    found = f"{plural(len(missing), 'column')} missing: {listed(missing)}"
+    raise DataError(found, where=printable(str(path)), mend=mend)
 
 
 def _changed(item: Item, fix: Fix) -> Item:

@@ -88,6 +88,18 @@ def test_all_faults_are_told_together_and_safely(tmp_path: Path) -> None:
     assert all(line.isprintable() for line in lines)
 
 
+@pytest.mark.parametrize("mark", [";", "\t"])
+def test_other_marks_between_cells_are_named(tmp_path: Path, mark: str) -> None:
+    with pytest.raises(DataError, match="divided by commas, not by semicolons or tabs"):
+        read(tmp_path, (HEAD + "a.jpg,,drop\n").replace(",", mark))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le"])
+def test_other_encodings_are_named(tmp_path: Path, encoding: str) -> None:
+    with pytest.raises(DataError, match=r"is no UTF-8 text\nSave it as UTF-8\."):
+        read(tmp_path, (HEAD + "a.jpg,,drop\n").encode(encoding))
+
+
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     mend = "finetune check DATA --out DIR writes such a file"
     with pytest.raises(DataError, match=f"can't be read: No such file or directory\n{mend}"):
