@@ -27,6 +27,7 @@ DROP, RELABEL, GROUP = "drop", "relabel to", "group with"
 """What a suggestion begins with; the last two go on with a class or a path."""
 
 _COLUMNS = ("path", "problem", "suggestion")
+_NEEDED = ("path", "suggestion")
 _WRITTEN_BY = "finetune check DATA --out DIR writes such a file."
 _MEND = f"A suggestion is {DROP}, {RELABEL} CLASS, {GROUP} PATH, or nothing."
 
@@ -130,10 +131,10 @@ def _unreadable(path: Path, reason: object) -> DataError:
 
 
 def _check_header(header: Sequence[str], path: Path) -> None:
-    missing = [name for name in _COLUMNS if name not in header]
+    missing = [name for name in _NEEDED if name not in header]
     if not missing:
         return
-    mend = "A list of fixes has the columns path, problem, suggestion."
+    mend = "A list of fixes has the columns path, suggestion and, if you like, problem."
     if len(header) == 1 and any(mark in header[0] for mark in ";\t"):
         mend += " They are divided by commas, not by semicolons or tabs."
     found = f"{plural(len(missing), 'column')} missing: {listed(missing)}"
@@ -149,7 +150,7 @@ def _changed(item: Item, fix: Fix) -> Item:
 
 def _fix(row: dict[str, str], line: int) -> Fix:
     # Blanks can belong to a name: only what is no name is trimmed.
-    path, problem, suggestion = (from_cell(row[name] or "") for name in _COLUMNS)
+    path, problem, suggestion = (from_cell(row.get(name) or "") for name in _COLUMNS)
     for action in (RELABEL, GROUP):
         if suggestion.startswith(f"{action} "):
             return Fix(path, problem, action, suggestion.removeprefix(f"{action} "), line)

@@ -64,8 +64,8 @@ def test_a_persons_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        ("", "3 columns missing: path, problem, suggestion"),
-        ("path,suggestion\na,drop\n", "1 column missing: problem"),
+        ("", "2 columns missing: path, suggestion"),
+        ("path,problem\na,blurred\n", "1 column missing: suggestion"),
         (HEAD + "a,,delete\n", "line 2: 'delete' is no suggestion"),
         (HEAD + "a,,relabel to \n", "line 2: 'relabel to' is no suggestion"),
         (HEAD + "a,,group with\nb,,drop it\n", "line 3: 'drop it' is no suggestion"),
@@ -86,6 +86,10 @@ def test_all_faults_are_told_together_and_safely(tmp_path: Path) -> None:
     lines = caught.value.found.split("\n")
     assert len(lines) == 3
     assert all(line.isprintable() for line in lines)
+
+
+def test_the_problem_is_for_eyes_and_may_be_left_out(tmp_path: Path) -> None:
+    assert read(tmp_path, "path,suggestion\na.jpg,drop\n") == [Fix("a.jpg", "", DROP, "", 2)]
 
 
 @pytest.mark.parametrize("mark", [";", "\t"])
