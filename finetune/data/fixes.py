@@ -166,13 +166,15 @@ def _unknown_actions(fixes: Sequence[Fix]) -> Iterator[str]:
 
 def _contradictions(fixes: Sequence[Fix]) -> Iterator[str]:
     """A path that is to be relabelled in two ways, or both dropped and relabelled."""
-    asked = defaultdict(set)
+    asked = defaultdict(list)
     for fix in fixes:
         if fix.action in (DROP, RELABEL):
-            asked[fix.path].add(fix.suggestion)
-    for path, suggestions in asked.items():
+            asked[fix.path].append(fix)
+    for path, same in asked.items():
+        suggestions = sorted({fix.suggestion for fix in same})
         if len(suggestions) > 1:
-            yield f"{printable(path)}: {' and '.join(map(printable, sorted(suggestions)))}"
+            lines = listed([str(fix.line) for fix in same])
+            yield f"lines {lines}: {printable(path)}: {' and '.join(map(printable, suggestions))}"
 
 
 def _dangling(fixes: Sequence[Fix], places: dict[str, int], classes: set[str]) -> Iterator[str]:

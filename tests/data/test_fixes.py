@@ -69,8 +69,8 @@ def test_a_persons_file(tmp_path: Path) -> None:
         (HEAD + "a,,delete\n", "line 2: 'delete' is no suggestion"),
         (HEAD + "a,,relabel to \n", "line 2: 'relabel to' is no suggestion"),
         (HEAD + "a,,group with\nb,,drop it\n", "line 3: 'drop it' is no suggestion"),
-        (HEAD + "a,,drop\na,,relabel to x\n", "a: drop and relabel to x"),
-        (HEAD + "a,,relabel to y\na,,relabel to x\n", "a: relabel to x and relabel to y"),
+        (HEAD + "a,,drop\nb,,\na,,relabel to x\n", "lines 2, 4: a: drop and relabel to x"),
+        (HEAD + "a,,relabel to y\na,,relabel to x\n", "lines 2, 3: a: relabel to x and relabel to y"),
     ],
 )
 def test_faults_of_the_file_are_told(tmp_path: Path, text: str, found: str) -> None:
