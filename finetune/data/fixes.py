@@ -100,12 +100,13 @@ def apply_fixes(items: Sequence[Item], fixes: Sequence[Fix], source: Path) -> Fi
     """``items`` as the fixes, read from ``source``, want them. Nothing on the disk changes.
 
     Raises:
-        DataError: A class or the other image of a group doesn't exist.
+        DataError: A class or the other image of a group doesn't exist, or no row is of an image.
     """
     places = {item.path: place for place, item in enumerate(items)}
-    classes = {item.label for item in items}
-    _raise_if(source, list(_dangling(fixes, places, classes)))
+    _raise_if(source, list(_dangling(fixes, places, {item.label for item in items})))
     known = [fix for fix in fixes if fix.path in places]
+    if fixes and items and not known:
+        raise _of_no_image(items[0].path, fixes, source)
     changed = list(items)
     for fix in known:
         changed[places[fix.path]] = _changed(changed[places[fix.path]], fix)
@@ -126,8 +127,7 @@ def _text(path: Path) -> str:
 
 
 def _unreadable(path: Path, reason: object) -> DataError:
-    found, where = f"can't be read: {reason}", printable(str(path))
-    return DataError(found, where=where, mend=_WRITTEN_BY)
+    return DataError(f"can't be read: {reason}", where=printable(str(path)), mend=_WRITTEN_BY)
 
 
 def _check_header(header: Sequence[str], path: Path) -> None:
@@ -139,6 +139,12 @@ def _check_header(header: Sequence[str], path: Path) -> None:
         mend += " They are divided by commas, not by semicolons or tabs."
     found = f"{plural(len(missing), 'column')} missing: {listed(missing)}"
     raise DataError(found, where=printable(str(path)), mend=mend)
+
+
+def _of_no_image(path: str, fixes: Sequence[Fix], source: Path) -> DataError:
+    given, where = printable(fixes[0].path), printable(str(source))
+    mend = f"Paths are those below DATA, such as {printable(path)}; a row has {given}."
+    return DataError("no row is of an image of DATA", where=where, mend=mend)
 
 
 def _changed(item: Item, fix: Fix) -> Item:

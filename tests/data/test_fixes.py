@@ -70,7 +70,7 @@ def test_a_persons_file(tmp_path: Path) -> None:
         (HEAD + "a,,relabel to \n", "line 2: 'relabel to' is no suggestion"),
         (HEAD + "a,,group with\nb,,drop it\n", "line 3: 'drop it' is no suggestion"),
         (HEAD + "a,,drop\nb,,\na,,relabel to x\n", "lines 2, 4: a: drop and relabel to x"),
-        (HEAD + "a,,relabel to y\na,,relabel to x\n", "lines 2, 3: a: relabel to x and relabel to y"),
+        (HEAD + "a,,relabel to y\na,,relabel to x\n", "2, 3: a: relabel to x and relabel to y"),
     ],
 )
 def test_faults_of_the_file_are_told(tmp_path: Path, text: str, found: str) -> None:
@@ -147,3 +147,13 @@ def test_classes_and_images_that_are_not_there_are_told() -> None:
         "line 2: there is no class dgo; the nearest is dog",
         "line 3: there is no image q",
     ]
+
+
+def test_a_list_of_other_images_is_an_error() -> None:
+    with pytest.raises(DataError, match=r"fixes\.csv: no row is of an image of DATA") as caught:
+        apply_fixes(ITEMS, [Fix("photos/a", "", DROP), Fix("photos/b", "odd")], HERE)
+    assert caught.value.mend == "Paths are those below DATA, such as a; a row has photos/a."
+
+
+def test_a_list_without_rows_is_none() -> None:
+    assert apply_fixes(ITEMS, [], HERE).items == ITEMS
