@@ -7,6 +7,7 @@ or nothing. ``finetune check`` writes such a file; people edit it.
 from __future__ import annotations
 
 import csv
+import io
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -26,6 +27,8 @@ DROP, RELABEL, GROUP = "drop", "relabel to", "group with"
 """What a suggestion begins with; the last two go on with a class or a path."""
 
 _COLUMNS = ("path", "problem", "suggestion")
+_NEEDED = ("path", "suggestion")
+_WRITTEN_BY = "finetune check DATA --out DIR writes such a file."
 _MEND = f"A suggestion is {DROP}, {RELABEL} CLASS, {GROUP} PATH, or nothing."
 
 
@@ -83,20 +86,12 @@ def read_fixes(path: Path) -> list[Fix]:
     Raises:
         DataError: It can't be read, lacks a column, or says what can't be done; all rows are told.
     """
+    reader = csv.DictReader(io.StringIO(_text(path), newline=""), restval="")
     try:
-        with path.open(encoding="utf-8-sig", newline="", errors="surrogateescape") as file:
-            reader = csv.DictReader(file, restval="")
-            missing = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
-            fixes = [] if missing else [_fix(row, reader.line_num) for row in reader]
-    except (OSError, csv.Error) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise DataError(f"can't be read: {reason}", where=printable(str(path))) from error
-    if missing:
-        raise DataError(
-            f"{plural(len(missing), 'column')} missing: {listed(missing)}",
-            where=printable(str(path)),
-            mend="A list of fixes has the columns path, problem, suggestion.",
-        )
+        _check_header(reader.fieldnames or (), path)
+        fixes = [_fix(row, reader.line_num) for row in reader]
+    except csv.Error as error:
+        raise _unreadable(path, error) from error
     _raise_if(path, [*_unknown_actions(fixes), *_contradictions(fixes)])
     return fixes
 
@@ -105,18 +100,51 @@ def apply_fixes(items: Sequence[Item], fixes: Sequence[Fix], source: Path) -> Fi
     """``items`` as the fixes, read from ``source``, want them. Nothing on the disk changes.
 
     Raises:
-        DataError: A class or the other image of a group doesn't exist.
+        DataError: A class or the other image of a group doesn't exist, or no row is of an image.
     """
     places = {item.path: place for place, item in enumerate(items)}
-    classes = {item.label for item in items}
-    _raise_if(source, list(_dangling(fixes, places, classes)))
+    _raise_if(source, list(_dangling(fixes, places, {item.label for item in items})))
     known = [fix for fix in fixes if fix.path in places]
+    if fixes and items and not known:
+        raise _of_no_image(items[0].path, fixes, source)
     changed = list(items)
     for fix in known:
         changed[places[fix.path]] = _changed(changed[places[fix.path]], fix)
     ties = tuple((places[f.path], places[f.to]) for f in known if f.action == GROUP)
     unknown = tuple(fix.path for fix in fixes if fix.path not in places)
     return Fixed(tuple(changed), ties, unknown)
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open(encoding="utf-8-sig", newline="", errors="surrogateescape") as file:
+            text = file.read()
+    except OSError as error:
+        raise _unreadable(path, error.strerror) from error
+    if "\0" in text:  # UTF-16, most often: a spreadsheet's "Unicode text"
+        raise DataError("is no UTF-8 text", where=printable(str(path)), mend="Save it as UTF-8.")
+    return text
+
+
+def _unreadable(path: Path, reason: object) -> DataError:
+    return DataError(f"can't be read: {reason}", where=printable(str(path)), mend=_WRITTEN_BY)
+
+
+def _check_header(header: Sequence[str], path: Path) -> None:
+    missing = [name for name in _NEEDED if name not in header]
+    if not missing:
+        return
+    mend = "A list of fixes has the columns path, suggestion and, if you like, problem."
+    if len(header) == 1 and any(mark in header[0] for mark in ";\t"):
+        mend += " They are divided by commas, not by semicolons or tabs."
+    found = f"{plural(len(missing), 'column')} missing: {listed(missing)}"
+    raise DataError(found, where=printable(str(path)), mend=mend)
+
+
+def _of_no_image(path: str, fixes: Sequence[Fix], source: Path) -> DataError:
+    given, where = printable(fixes[0].path), printable(str(source))
+    mend = f"Paths are those below DATA, such as {printable(path)}; a row has {given}."
+    return DataError("no row is of an image of DATA", where=where, mend=mend)
 
 
 def _changed(item: Item, fix: Fix) -> Item:
@@ -128,7 +156,7 @@ def _changed(item: Item, fix: Fix) -> Item:
 
 def _fix(row: dict[str, str], line: int) -> Fix:
     # Blanks can belong to a name: only what is no name is trimmed.
-    path, problem, suggestion = (from_cell(row[name] or "") for name in _COLUMNS)
+    path, problem, suggestion = (from_cell(row.get(name) or "") for name in _COLUMNS)
     for action in (RELABEL, GROUP):
         if suggestion.startswith(f"{action} "):
             return Fix(path, problem, action, suggestion.removeprefix(f"{action} "), line)
@@ -144,13 +172,15 @@ def _unknown_actions(fixes: Sequence[Fix]) -> Iterator[str]:
 
 def _contradictions(fixes: Sequence[Fix]) -> Iterator[str]:
     """A path that is to be relabelled in two ways, or both dropped and relabelled."""
-    asked = defaultdict(set)
+    asked = defaultdict(list)
     for fix in fixes:
         if fix.action in (DROP, RELABEL):
-            asked[fix.path].add(fix.suggestion)
-    for path, suggestions in asked.items():
+            asked[fix.path].append(fix)
+    for path, same in asked.items():
+        suggestions = sorted({fix.suggestion for fix in same})
         if len(suggestions) > 1:
-            yield f"{printable(path)}: {' and '.join(map(printable, sorted(suggestions)))}"
+            lines = listed([str(fix.line) for fix in same])
+            yield f"lines {lines}: {printable(path)}: {' and '.join(map(printable, suggestions))}"
 
 
 def _dangling(fixes: Sequence[Fix], places: dict[str, int], classes: set[str]) -> Iterator[str]:

@@ -165,7 +165,18 @@ def _judge_division(
             f"too few images to keep some apart for {listed(absent)}",
             where=printable_path(data),
             mend=f"A class can spare images when it has {FEWEST} of them, in {FEWEST} groups "
-            "where there are groups. Give more images, or splits of your own.",
+            f"where there are groups. {_smaller_groups(items, options)}Give more images, or splits "
+            "of your own.",
         )
     for warning in (*judging.straddling(items), *judging.coverage_warnings(items)):
         reporter.warn(warning)
+
+
+def _smaller_groups(items: Sequence[Item], options: DataOptions) -> str:
+    if not any(item.group for item in items):
+        return ""
+    if isinstance(options.group, str):
+        return f"Groups are those of DATA and near-duplicates (data.group is {options.group}). "
+    if options.group.exif is not None:
+        return "Smaller groups: give data.group.exif fewer minutes. "
+    return "Smaller groups: give data.group.pattern another pattern. "

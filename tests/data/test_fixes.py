@@ -64,13 +64,13 @@ def test_a_persons_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        ("", "3 columns missing: path, problem, suggestion"),
-        ("path,suggestion\na,drop\n", "1 column missing: problem"),
+        ("", "2 columns missing: path, suggestion"),
+        ("path,problem\na,blurred\n", "1 column missing: suggestion"),
         (HEAD + "a,,delete\n", "line 2: 'delete' is no suggestion"),
         (HEAD + "a,,relabel to \n", "line 2: 'relabel to' is no suggestion"),
         (HEAD + "a,,group with\nb,,drop it\n", "line 3: 'drop it' is no suggestion"),
-        (HEAD + "a,,drop\na,,relabel to x\n", "a: drop and relabel to x"),
-        (HEAD + "a,,relabel to y\na,,relabel to x\n", "a: relabel to x and relabel to y"),
+        (HEAD + "a,,drop\nb,,\na,,relabel to x\n", "lines 2, 4: a: drop and relabel to x"),
+        (HEAD + "a,,relabel to y\na,,relabel to x\n", "2, 3: a: relabel to x and relabel to y"),
     ],
 )
 def test_faults_of_the_file_are_told(tmp_path: Path, text: str, found: str) -> None:
@@ -88,10 +88,27 @@ def test_all_faults_are_told_together_and_safely(tmp_path: Path) -> None:
     assert all(line.isprintable() for line in lines)
 
 
+def test_the_problem_is_for_eyes_and_may_be_left_out(tmp_path: Path) -> None:
+    assert read(tmp_path, "path,suggestion\na.jpg,drop\n") == [Fix("a.jpg", "", DROP, "", 2)]
+
+
+@pytest.mark.parametrize("mark", [";", "\t"])
+def test_other_marks_between_cells_are_named(tmp_path: Path, mark: str) -> None:
+    with pytest.raises(DataError, match="divided by commas, not by semicolons or tabs"):
+        read(tmp_path, (HEAD + "a.jpg,,drop\n").replace(",", mark))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le"])
+def test_other_encodings_are_named(tmp_path: Path, encoding: str) -> None:
+    with pytest.raises(DataError, match=r"is no UTF-8 text\nSave it as UTF-8\."):
+        read(tmp_path, (HEAD + "a.jpg,,drop\n").encode(encoding))
+
+
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="can't be read: No such file"):
+    mend = "finetune check DATA --out DIR writes such a file"
+    with pytest.raises(DataError, match=f"can't be read: No such file or directory\n{mend}"):
         read_fixes(tmp_path / "none.csv")
-    with pytest.raises(DataError, match="can't be read: Is a directory"):
+    with pytest.raises(DataError, match=f"can't be read: Is a directory\n{mend}"):
         read_fixes(tmp_path)
 
 
@@ -130,3 +147,13 @@ def test_classes_and_images_that_are_not_there_are_told() -> None:
         "line 2: there is no class dgo; the nearest is dog",
         "line 3: there is no image q",
     ]
+
+
+def test_a_list_of_other_images_is_an_error() -> None:
+    with pytest.raises(DataError, match=r"fixes\.csv: no row is of an image of DATA") as caught:
+        apply_fixes(ITEMS, [Fix("photos/a", "", DROP), Fix("photos/b", "odd")], HERE)
+    assert caught.value.mend == "Paths are those below DATA, such as a; a row has photos/a."
+
+
+def test_a_list_without_rows_is_none() -> None:
+    assert apply_fixes(ITEMS, [], HERE).items == ITEMS

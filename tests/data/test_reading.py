@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from PIL import ExifTags, Image
 
 from finetune.console import Silent
 from finetune.data.reading import list_data, read_data
@@ -88,6 +89,40 @@ def test_a_train_folder_beside_other_classes_is_a_class(write_folder):
 def test_what_cannot_be_learnt_from_is_an_error(write_folder, folders, message):
     with pytest.raises(DataError, match=message):
         read(write_folder(folders))
+
+
+@pytest.mark.parametrize(
+    ("group", "mend"),
+    [
+        ({"pattern": "^(cat|dog)"}, "Smaller groups: give data.group.pattern another pattern. "),
+        ({"exif": 5}, "Smaller groups: give data.group.exif fewer minutes. "),
+        ("none", "where there are groups. Give more images"),
+    ],
+)
+def test_groups_that_leave_nothing_to_keep_apart_are_named(write_folder, group, mend):
+    root = write_folder({"cat": 2 if group == "none" else 6, "dog": 2 if group == "none" else 6})
+    for file in root.rglob("*.png"):
+        _set_time(file, "2024:05:31 09:12:07" if "cat" in str(file) else "2024:05:31 12:00:00")
+    with pytest.raises(DataError, match="too few images to keep some apart") as caught:
+        read(root, group=group)
+    assert mend in caught.value.mend
+
+
+def test_groups_of_a_table_that_leave_nothing_to_keep_apart_are_named(write_folder):
+    root = write_folder({"cat": 6, "dog": 6})
+    files = [file.relative_to(root).as_posix() for file in sorted(root.rglob("*.png"))]
+    rows = [f"{file},{file[:3]},{file[:3]}\n" for file in files]
+    (root / "t.csv").write_text("path,label,group\n" + "".join(rows))
+    with pytest.raises(DataError, match=r"near-duplicates \(data\.group is auto\)\. Give more"):
+        read(root / "t.csv")
+
+
+def _set_time(file: Path, time: str) -> None:
+    image = Image.open(file)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Model] = "DC210"
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] = time
+    image.save(file, exif=exif)
 
 
 def test_upper_and_lower_case_letters_are_different_classes(write_folder):

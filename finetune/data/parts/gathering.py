@@ -103,7 +103,17 @@ def _bursts(
     if timeless:
         count = plural(len(timeless), "image")
         reporter.warn(f"{count} without a time (EXIF), and so in no burst: {listed(timeless)}")
+    if not any(_joins(places, items) for places in groups.values()):
+        reporter.warn(
+            f"no two images of one camera were taken within {minutes:g} "
+            f"{'minute' if minutes == 1 else 'minutes'} of each other, so that data.group.exif "
+            "joins none"
+        )
     return groups
+
+
+def _joins(places: Sequence[int], items: Sequence[Item]) -> bool:
+    return sum(items[place].status == "ok" for place in places) > 1
 
 
 def _fault(key: str, found: str, mend: str) -> DataError:

@@ -28,17 +28,20 @@ class Kept:
     Attributes:
         parts: Of each image, ``[N]``; empty: it is new, or not ok.
         moved: Places of the images that are known by their bytes alone, with their paths then.
+        copies: Places of new images with the bytes of one that is still there, with its path;
+            they get its part.
         gone: Paths that were divided then and aren't in DATA now.
     """
 
     parts: list[str]
     moved: dict[int, str]
+    copies: dict[int, str]
     gone: list[str]
 
     def tell(self, items: Sequence[Item], reporter: Reporter) -> None:
         """Say how many images keep their parts, are new, moved or gone."""
         ok = sum(item.status == "ok" for item in items)
-        known = sum(map(bool, self.parts))
+        known = sum(map(bool, self.parts)) - len(self.copies)
         reporter.say(
             f"By data.splits {plural(known, 'image keeps its part', 'images keep their parts')}; "
             f"{ok - known:,} {'is' if ok - known == 1 else 'are'} new."
@@ -47,6 +50,10 @@ class Kept:
             told = [f"{items[place].path} (was {path})" for place, path in self.moved.items()]
             count = plural(len(told), "image is", "images are")
             reporter.say(f"{count} known by the file's bytes, not by its path: {listed(told)}")
+        if self.copies:
+            told = [f"{items[at].path} (a copy of {path})" for at, path in self.copies.items()]
+            count = plural(len(told), "new image goes", "new images go")
+            reporter.say(f"{count} where an image of the same bytes is: {listed(told)}")
         if self.gone:
             count = plural(len(self.gone), "image")
             reporter.warn(f"{count} of data.splits not in DATA any more: {listed(self.gone)}")
@@ -55,23 +62,25 @@ class Kept:
 def known_parts(items: Sequence[Item], entries: Sequence[Entry], root: Path) -> Kept:
     """The parts that ``items`` had: by path, else by the bytes of the file.
 
-    Bytes that stood in two parts say nothing. ``root`` is what the paths of both are relative to.
+    Bytes that stood in two parts say nothing. What has the bytes of an image that is gone was
+    moved; else it is a copy. ``root`` is what the paths of both are relative to.
     """
     base = str(root.absolute())
     places = {_key(base, item.path): place for place, item in enumerate(items)}
     listed_at = {_present(base, entry.path, places): entry for entry in entries}
-    by_digest = _by_digest(entries)
-    parts, moved, found = [""] * len(items), {}, set()
+    there = {e.path for key, e in listed_at.items() if _unchanged(e, items, places.get(key))}
+    by_digest = _by_digest(sorted(entries, key=lambda entry: entry.path in there))
+    parts, moved, copies = [""] * len(items), dict[int, str](), dict[int, str]()
     for key, place in places.items():
         item, entry = items[place], listed_at.get(key)
         if item.status != "ok":
             continue
         if entry is None and (entry := by_digest.get(item.digest)):
-            moved[place] = entry.path
-            found.add(item.digest)
+            (copies if entry.path in there else moved)[place] = entry.path
         parts[place] = entry.part if entry else ""
+    found = {items[place].digest for place in moved}
     gone = [e.path for key, e in listed_at.items() if key not in places and e.digest not in found]
-    return Kept(parts, moved, gone)
+    return Kept(parts, moved, copies, gone)
 
 
 def check_agreement(
@@ -128,6 +137,11 @@ def _present(base: str, path: str, places: dict[str, int]) -> str:
     if key in places or "\\" not in path:
         return key
     return _key(base, path.replace("\\", "/"))  # a table that was made on Windows
+
+
+def _unchanged(entry: Entry, items: Sequence[Item], place: int | None) -> bool:
+    """Whether the image is there, and not another one under its name."""
+    return place is not None and items[place].digest == entry.digest
 
 
 def _by_digest(entries: Sequence[Entry]) -> dict[str, Entry]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -100,6 +101,21 @@ def test_bursts_are_groups_and_images_without_a_time_are_told(told):
     assert len(groups(divided) - {""}) == 10
     assert divided[3].group == ""
     assert told.warned == ["1 image without a time (EXIF), and so in no burst: c1/plant0_3.jpg"]
+
+
+@pytest.mark.parametrize("dropped", [False, True])
+def test_times_that_join_nothing_are_told(told, dropped):
+    items = items_of()
+    taken = [shot(n * 10) for n in range(40)]
+    if dropped:
+        items[0] = replace(items[0], status="dropped", reason="x")
+        taken[0] = shot(9.5)
+    divided = divide(items, options({"exif": 1}), 1, told, known=Ties(taken=taken))
+    assert groups(divided) == {""}
+    assert told.warned == [
+        "no two images of one camera were taken within 1 minute of each other, so that "
+        "data.group.exif joins none"
+    ]
 
 
 @pytest.mark.parametrize(

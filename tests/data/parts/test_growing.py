@@ -151,11 +151,28 @@ def test_a_file_that_was_moved_is_known_by_its_bytes(told):
     ]  # fmt: skip
     kept = known_parts(items, entries, ROOT)
     assert kept.parts == ["test", "val", "val", "", "", "train"]
-    assert kept.moved == {0: "a/1", 1: "a/2"}
+    assert (kept.moved, kept.copies) == ({0: "a/1"}, {1: "a/2"})
     assert kept.gone == ["a/4", "a/5"]
     kept.tell(items, told)
-    assert told.said[1].endswith("by its path: b/1 (was a/1), a/copy (was a/2)")
+    assert told.said == [
+        "By data.splits 3 images keep their parts; 2 are new.",
+        "1 image is known by the file's bytes, not by its path: b/1 (was a/1)",
+        "1 new image goes where an image of the same bytes is: a/copy (a copy of a/2)",
+    ]
     assert told.warned == ["2 images of data.splits not in DATA any more: a/4, a/5"]
+
+
+def test_of_equal_files_the_one_that_is_gone_was_moved():
+    entries = [Entry(2, "a/1", "val", "one"), Entry(3, "a/2", "val", "one")]
+    items = [Item("a/1", "a", digest="one"), Item("a/9", "a", digest="one")]
+    kept = known_parts(items, entries, ROOT)
+    assert (kept.parts, kept.moved, kept.copies, kept.gone) == (["val"] * 2, {1: "a/2"}, {}, [])
+
+
+def test_another_image_under_the_old_name_makes_no_copy():
+    items = [Item("a/1", "a", digest="new"), Item("a/2", "a", digest="one")]
+    kept = known_parts(items, [Entry(2, "a/1", "val", "one")], ROOT)
+    assert (kept.parts, kept.moved, kept.copies) == (["val", "val"], {1: "a/1"}, {})
 
 
 def test_one_path_has_many_spellings():
