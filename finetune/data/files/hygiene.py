@@ -6,7 +6,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from finetune.data.files.decoding import UnreadableImage, without_warnings
 from finetune.data.files.kept_looks import KeptLooks
@@ -15,19 +15,18 @@ from finetune.environment import usable_cores
 from finetune.text import plural, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from finetune.console import Reporter, Task
     from finetune.data.manifest import Item
 
 _AT_A_TIME = 1024  # files handed to the threads at once, so that an interrupt is heard soon
-_KEPT_EVERY = 8  # batches, so that an interruption costs little
+_KEPT_EVERY = 8_192  # looks, so that being killed costs little
 _THREADS = 16
 _NAMED = 8
 
 States = dict[str, os.stat_result]
-_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
@@ -75,16 +74,13 @@ class _Sink:
 
     def __post_init__(self) -> None:
         self._fresh: dict[str, Look] = {}
-        self._batches = 0
 
-    def take(self, batch: Sequence[str], results: Sequence[Look | str]) -> None:
-        for path, result in zip(batch, results, strict=True):
-            if isinstance(result, Look):
-                self._fresh[path] = result
-            else:
-                self.reasons[path] = result
-        self._batches += 1
-        if self._batches % _KEPT_EVERY == 0:
+    def take(self, path: str, result: Look | str) -> None:
+        if isinstance(result, str):
+            self.reasons[path] = result
+            return
+        self._fresh[path] = result
+        if len(self._fresh) == _KEPT_EVERY:
             self.flush()
 
     def flush(self) -> None:
@@ -103,15 +99,12 @@ def _look(root: Path, paths: Sequence[str], max_pixels: int, task: Task, sink: _
     with without_warnings(), ThreadPoolExecutor(min(_THREADS, usable_cores())) as pool:
         try:
             for batch in _batches(paths):
-                sink.take(batch, list(_counted(pool.map(look, batch), task)))
+                # One by one: an interrupt within a batch keeps what was seen of it.
+                for path, result in zip(batch, pool.map(look, batch), strict=True):
+                    sink.take(path, result)
+                    task.advance()
         finally:
             sink.flush()
-
-
-def _counted(results: Iterable[_Result], task: Task) -> Iterator[_Result]:
-    for result in results:
-        task.advance()
-        yield result
 
 
 def _told(item: Item, looks: Mapping[str, Look], reasons: Mapping[str, str]) -> Item:

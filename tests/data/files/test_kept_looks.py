@@ -3,7 +3,9 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from finetune.console import Silent
+from finetune.console import Silent, Task
 from finetune.data.files import hygiene, kept_looks
 from finetune.data.files.decoding import UnreadableImage
 from finetune.data.files.hygiene import Looked, check_files
@@ -314,3 +316,30 @@ def test_only_what_is_wanted_is_fetched(root: Path, monkeypatch: pytest.MonkeyPa
     assert len(fetched) == len(NAMES)
     assert kept.read(dict.fromkeys([*many, "none.jpg"], state)) == dict.fromkeys(many, seen)
     assert kept.read({}) == {}
+
+
+class Interrupting(Silent):
+    """A reporter whose user presses Ctrl-C after ten images."""
+
+    seen = 0
+
+    @contextmanager
+    def task(self, title: str, total: int, unit: str, done: int = 0) -> Iterator[Task]:
+        yield self
+
+    def advance(self, count: int = 1, **scores: float) -> None:
+        self.seen += count
+        if self.seen == 10:
+            raise KeyboardInterrupt
+
+
+def test_an_interrupt_keeps_what_was_seen(root: Path, opened: list[str]) -> None:
+    items = [Item(f"{n}.png", "x") for n in range(40)]
+    for item in items:
+        (root / item.path).write_bytes((root / "b.png").read_bytes())
+    with pytest.raises(KeyboardInterrupt):
+        check_files(root, items, LIMIT, Interrupting())
+    opened.clear()
+    looked = check_files(root, items, LIMIT, Silent())
+    assert sorted(opened) == sorted(item.path for item in items[10:])
+    assert len(looked.looks) == len(items)
