@@ -10,7 +10,7 @@ from finetune.api.planning import Plan
 from finetune.deploy.bundle import Classifier, load_bundle, save_bundle
 from finetune.deploy.prediction import classify
 from finetune.deploy.scoring import predictions_for, score, score_read, unreadable
-from finetune.deploy.table import write_predictions
+from finetune.evaluation.table import write_predictions
 from finetune.model.backbone import local_dir_config
 from finetune.run import RunDirectory
 from finetune.training.course import Trained
