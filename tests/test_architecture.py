@@ -20,6 +20,7 @@ ORDER = [
     "features",
     "evaluation",
     "training",
+    "experiments",
     "deploy",
     "api",
     "cli",

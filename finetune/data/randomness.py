@@ -20,6 +20,8 @@ class Purpose(IntEnum):
     ORDER = 2
     AUGMENT = 3
     SHARED_VIEW = 4
+    OUTER_FOLDS = 11
+    SUBSETS = 12
 
 
 def sample_key(path: str) -> int:

@@ -23,7 +23,7 @@ from finetune.errors import RunError, WeightsError
 from finetune.files import PART, as_usual, full_disk_told, reach_disk, write_json
 from finetune.model.building import Blueprint
 from finetune.model.metadata import read_description
-from finetune.run import RunDirectory
+from finetune.run import RunDirectory, is_run
 
 _FORMAT = 1
 
@@ -117,7 +117,7 @@ def _bundle_folder(path: Path) -> Path:
     for folder in (path, RunDirectory(path).model):
         if (folder / "preprocessing.json").is_file():
             return folder
-    if RunDirectory(path).recipe.is_file():
+    if is_run(path):
         raise RunError(
             "its training has not ended, so there is no model in it yet",
             where=str(path),

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from finetune.errors import RunError
 from finetune.files import replacing
-from finetune.text import to_cell
+from finetune.text import from_cell, listed, to_cell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +24,7 @@ class Prediction:
 
     Attributes:
         path: Relative to DATA with ``/``, or as it was given.
-        split: ``val`` or ``test`` for a file of DATA, else ``""``.
+        split: The part of DATA that a file belongs to, or ``out-of-fold``; else ``""``.
         label: Its true class where that is known, else ``""``.
         probabilities: A calibrated probability for each class, ``[C]``; None if it can't be read.
         error: Why it can't be read, or ``""``.
@@ -61,20 +62,75 @@ _NAMES = ("path", "label", "predicted", "error")
 
 
 def write_predictions(
-    path: Path, predictions: Sequence[Prediction], classes: Sequence[str]
+    path: Path,
+    predictions: Sequence[Prediction],
+    classes: Sequence[str],
+    more: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
     """Write ``path,split,label,predicted,confidence,error,reason,p:<class>...``, a row a file.
 
-    Names are made safe as `finetune.text.to_cell` says; probabilities have six decimals.
+    Names are made safe as `finetune.text.to_cell` says; probabilities have six decimals. Columns
+    of ``more``, with a plain cell for each prediction, come last.
     """
+    more = more or {}
     with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([*_COLUMNS, *(to_cell(f"p:{name}") for name in classes)])
-        for prediction in predictions:
+        writer.writerow([*_COLUMNS, *(to_cell(f"p:{name}") for name in classes), *more])
+        for number, prediction in enumerate(predictions):
             row = prediction.row(classes)
             for column in (_COLUMNS.index(name) for name in _NAMES):
                 row[column] = to_cell(row[column])
-            writer.writerow(row)
+            writer.writerow([*row, *(cells[number] for cells in more.values())])
+
+
+@dataclass(frozen=True)
+class PredictionTable:
+    """What a file of predictions holds.
+
+    Attributes:
+        predictions: One a row.
+        classes: The classes' names, in the order of the probabilities.
+        more: Further columns, a cell a row.
+    """
+
+    predictions: tuple[Prediction, ...]
+    classes: tuple[str, ...]
+    more: dict[str, list[str]]
+
+
+def read_predictions(path: Path) -> PredictionTable:
+    """What `write_predictions` wrote to ``path``, with the names as they were.
+
+    Raises:
+        RunError: The file is missing or no table of predictions.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            header, *rows = csv.reader(file, strict=True)
+        classes = [cell for cell in header if from_cell(cell).startswith("p:")]
+        first, last = len(_COLUMNS), len(_COLUMNS) + len(classes)
+        if tuple(header[:first]) != _COLUMNS or classes != header[first:last]:
+            raise ValueError(f"its columns are {listed(header)}")
+        predictions = tuple(_prediction(row, first, last) for row in rows)
+        more = {name: [row[i] for row in rows] for i, name in enumerate(header[last:], last)}
+    except (OSError, ValueError, IndexError, csv.Error) as error:
+        told = error.strerror if isinstance(error, OSError) else error
+        raise RunError(f"no predictions can be read here: {told}", where=str(path)) from error
+    names = (from_cell(cell).removeprefix("p:") for cell in classes)
+    return PredictionTable(predictions, tuple(names), more)
+
+
+def _prediction(row: Sequence[str], first: int, last: int) -> Prediction:
+    cells = dict(zip(_COLUMNS, row, strict=False))
+    shares = row[first:last]
+    return Prediction(
+        path=from_cell(cells["path"]),
+        split=cells["split"],
+        label=from_cell(cells["label"]),
+        probabilities=None if cells["error"] else np.array([float(share) for share in shares]),
+        error=from_cell(cells["error"]),
+        reason=cells["reason"],
+    )
 
 
 def to_frame(predictions: Sequence[Prediction], classes: Sequence[str]) -> pd.DataFrame:
