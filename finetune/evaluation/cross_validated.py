@@ -26,7 +26,6 @@ Array = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
 
 _HIGHEST = {"log_loss": math.inf, "brier": 2.0}
-_CALIBRATED = ("log_loss", "brier", "ece")
 
 
 @dataclass(frozen=True)
@@ -83,8 +82,7 @@ class CrossValidatedScores:
 
     def of(self, folds: Sequence[JudgedFold]) -> dict[str, Any]:
         """The scores of ``folds``, which judge every image once in each repeat; as JSON types."""
-        calibrated = _Answers(self, folds, [fold.temperature for fold in folds])
-        raw = _Answers(self, folds, [1.0] * len(folds))
+        calibrated = _Answers(self, folds)
         tops = {str(k): calibrated.share(f"top_{k}") for k in TOP_K if k < len(self.classes)}
         return {
             "split": "out-of-fold",
@@ -99,20 +97,17 @@ class CrossValidatedScores:
             "baseline": {"majority": calibrated.share("majority")},
             "per_class": calibrated.per_class(),
             "confusion": calibrated.confusion.tolist(),
-            "uncalibrated": {name: raw.score(name) for name in _CALIBRATED},
             "by_fold": calibrated.by_fold(),
         }
 
 
 class _Answers:
-    """All folds' probabilities at given temperatures, and their scores."""
+    """All folds' calibrated probabilities, and their scores."""
 
-    def __init__(
-        self, about: CrossValidatedScores, folds: Sequence[JudgedFold], temperatures: list[float]
-    ) -> None:
+    def __init__(self, about: CrossValidatedScores, folds: Sequence[JudgedFold]) -> None:
         self.about, self.folds = about, folds
         self.own = [about.labels[fold.positions] for fold in folds]
-        self.parts = [softmax(f.logits, t) for f, t in zip(folds, temperatures, strict=True)]
+        self.parts = [softmax(fold.logits, fold.temperature) for fold in folds]
         self.values = [self._values(i) for i in range(len(folds))]
         self.repeats = max(fold.repeat for fold in folds)
         self.floors = self._floors()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from finetune.evaluation.cross_validated import CrossValidatedScores, JudgedFold
 from finetune.evaluation.table import Prediction, write_predictions
 from finetune.experiments.directory import ExperimentDirectory
 from finetune.experiments.folds import Fold
+from finetune.experiments.side_by_side import side_by_side, solved_at_once
 from finetune.experiments.trial import Outcome, is_solved, run_trial, with_images
 from finetune.files import write_json
 from finetune.recipe.schema import SolverPhase
@@ -80,11 +82,8 @@ class CrossValidating:
         if not is_solved(recipe):
             return [self._told(fold) for fold in self.folds]
         with reporter.task("Cross-validation", len(self.folds), "trainings") as task:
-            outcomes = []
-            for fold in self.folds:
-                outcomes.append(self._trained(fold))
-                task.advance()
-        return outcomes
+            works = [partial(self._trained, fold) for fold in self.folds]
+            return side_by_side(works, solved_at_once(self.setting, self.pool), task)
 
     def _told(self, fold: Fold) -> Outcome:
         self.setting.reporter.say(
