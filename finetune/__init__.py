@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from finetune.api import Run, cv, evaluate, load_run, predict, resume, train
+    from finetune.api import Run, compare, cv, evaluate, load_run, predict, resume, train
     from finetune.errors import FinetuneError
     from finetune.recipe.catalogue import catalogue
     from finetune.recipe.loading import load_recipe
@@ -26,6 +26,7 @@ __all__ = [
     "Run",
     "__version__",
     "catalogue",
+    "compare",
     "cv",
     "evaluate",
     "load_recipe",
@@ -42,6 +43,7 @@ _HOMES = {
     "Recipe": "finetune.recipe.schema",
     "Run": "finetune.api",
     "catalogue": "finetune.recipe.catalogue",
+    "compare": "finetune.api",
     "cv": "finetune.api",
     "evaluate": "finetune.api",
     "load_recipe": "finetune.recipe.loading",

@@ -1,9 +1,21 @@
 """What the command line and notebooks call: each function a short list of steps."""
 
+from finetune.api.comparing import compare
 from finetune.api.cross_validating import cv
 from finetune.api.planning import Plan, plan
 from finetune.api.training import resume, train
 from finetune.api.using import evaluate, load_run, predict
 from finetune.deploy.result import Run
 
-__all__ = ["Plan", "Run", "cv", "evaluate", "load_run", "plan", "predict", "resume", "train"]
+__all__ = [
+    "Plan",
+    "Run",
+    "compare",
+    "cv",
+    "evaluate",
+    "load_run",
+    "plan",
+    "predict",
+    "resume",
+    "train",
+]

@@ -146,6 +146,23 @@ def cv(
 
 
 @app.command()
+def compare(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN RUN...", help="Run directories, or folders of evaluate."),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="DIR", help="Where to write it, with every image."),
+    ] = None,
+) -> None:
+    """Compare runs, image by image: is one better than chance would make it?"""
+    from finetune.cli.experiments import compare_runs
+
+    compare_runs(runs, out)
+
+
+@app.command()
 def demo(
     folder: Annotated[Path, typer.Option(help="Where the pictures are written.")] = Path(
         "finetune-demo"

@@ -96,7 +96,7 @@ def solve_head(
     Where there are several views of each image, all are learnt from, an image's share being divided
     among them; folds keep an image's views together, and what is judged is the first view.
 
-    It takes ``8 * N * min(N, D)`` bytes and, beside that, about half a gigabyte or ``50 * N * C``
+    It takes ``12 * N * min(N, D)`` bytes and, beside that, about half a gigabyte or ``50 * N * C``
     bytes if that is more; and some ``1000 * N * min(N, D) * C * folds`` operations.
 
     Args:
