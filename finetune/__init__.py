@@ -14,7 +14,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from finetune.api import Run, compare, cv, evaluate, load_run, predict, resume, train
+    from finetune.api import (
+        Run,
+        compare,
+        cv,
+        evaluate,
+        learning_curve,
+        load_run,
+        predict,
+        resume,
+        train,
+    )
     from finetune.errors import FinetuneError
     from finetune.recipe.catalogue import catalogue
     from finetune.recipe.loading import load_recipe
@@ -29,6 +39,7 @@ __all__ = [
     "compare",
     "cv",
     "evaluate",
+    "learning_curve",
     "load_recipe",
     "load_run",
     "predict",
@@ -46,6 +57,7 @@ _HOMES = {
     "compare": "finetune.api",
     "cv": "finetune.api",
     "evaluate": "finetune.api",
+    "learning_curve": "finetune.api",
     "load_recipe": "finetune.recipe.loading",
     "load_run": "finetune.api",
     "predict": "finetune.api",

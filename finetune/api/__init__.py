@@ -2,6 +2,7 @@
 
 from finetune.api.comparing import compare
 from finetune.api.cross_validating import cv
+from finetune.api.curving import learning_curve
 from finetune.api.planning import Plan, plan
 from finetune.api.training import resume, train
 from finetune.api.using import evaluate, load_run, predict
@@ -13,6 +14,7 @@ __all__ = [
     "compare",
     "cv",
     "evaluate",
+    "learning_curve",
     "load_run",
     "plan",
     "predict",

@@ -145,6 +145,36 @@ def cv(
     cross_validate(data, recipe, folds, repeats, overrides or [], weights, out, final=final)
 
 
+@app.command("learning-curve")
+def learning_curve(
+    data: Annotated[str, typer.Argument(help="Labelled images, in the forms that train takes.")],
+    sizes: Annotated[
+        str, typer.Option(metavar="auto|N,N,...", help="Images of each class to learn from.")
+    ] = "auto",
+    repeats: Annotated[
+        int, typer.Option(min=1, help="How often the images of each size are drawn.")
+    ] = 5,
+    recipe: Annotated[
+        str, typer.Option("--recipe", "-r", metavar="NAME|FILE", help="A name or YAML file.")
+    ] = "linear_probe",
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", "-s", metavar="KEY=VALUE", help="Change a key of the recipe."),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option("--weights", "-w", metavar="FILE|none", help="Weights to start from."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="DIR", help="Where to write the curve.")
+    ] = None,
+) -> None:
+    """Train on ever more images and tell what more of them would buy."""
+    from finetune.cli.experiments import trace_curve
+
+    trace_curve(data, sizes, repeats, recipe, overrides or [], weights, out)
+
+
 @app.command()
 def compare(
     runs: Annotated[

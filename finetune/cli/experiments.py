@@ -5,8 +5,9 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
+import typer
 from rich.console import Console as Screen
 
 from finetune.cli.scores import show_scores
@@ -55,6 +56,47 @@ def cross_validate(
         _print(screen, f"Written: {shlex.quote(str(done.path))}")
         if done.final:
             _print(screen, f"The classifier: {shlex.quote(str(done.final))}")
+
+
+def trace_curve(
+    data: str,
+    sizes: str,
+    repeats: int,
+    recipe: str,
+    overrides: Sequence[str],
+    weights: str | None,
+    out: Path | None,
+) -> None:
+    """Trace a learning curve and show it."""
+    from finetune import api
+    from finetune.experiments.learning_curve import HEADER
+
+    curve = api.learning_curve(
+        data,
+        recipe,
+        sizes=_sizes(sizes),
+        repeats=repeats,
+        overrides=overrides,
+        weights=weights,
+        out=out,
+        reporter=Console(),
+    )
+    reporter = Console(Screen(highlight=False))
+    reporter.table(f"Judged on {plural(curve.judged, 'held-out image')}", HEADER, curve.rows())
+    reporter.say(curve.sentence())
+    if out is not None:
+        reporter.say(f"Written: {out}")
+
+
+def _sizes(text: str) -> Literal["auto"] | list[int]:
+    if text == "auto":
+        return "auto"
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise typer.BadParameter(
+            f"{text!r} is not auto and not numbers with commas between, as 5,10,20"
+        ) from None
 
 
 def compare_runs(runs: Sequence[Path], out: Path | None) -> None:
