@@ -74,7 +74,7 @@ def test_its_directory_is_no_run_and_the_scores_are_there(
     assert "3 folds" in repr(done)
     assert "balanced accuracy" in done._repr_html_()
     assert done.final is None
-    with pytest.raises(RunError, match="no run directory"):
+    with pytest.raises(RunError, match="is a cross-validation"):
         finetune.predict(done.path, "x")
 
 
