@@ -13,7 +13,7 @@ from finetune.data.manifest import Item
 from finetune.deploy.bundle import Classifier, load_bundle, save_bundle
 from finetune.deploy.prediction import classify
 from finetune.deploy.scoring import predictions_for, score, score_read, unreadable, without_copies
-from finetune.deploy.table import write_predictions
+from finetune.evaluation.table import write_predictions
 from finetune.model.backbone import local_dir_config
 from finetune.run import RunDirectory
 from finetune.training.course import Trained

@@ -15,8 +15,8 @@ from finetune.deploy.bundle import load_bundle
 from finetune.deploy.prediction import classify
 from finetune.deploy.result import Run, predict_files
 from finetune.deploy.scoring import predictions_for, score_read, unreadable
-from finetune.deploy.table import to_frame, write_predictions
 from finetune.errors import DataError, RunError
+from finetune.evaluation.table import to_frame, write_predictions
 from finetune.model.device import pick_device
 from finetune.recipe.loading import load_recipe
 from finetune.recipe.schema import EvaluateOptions

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from finetune.evaluation.names import SCORE_NAMES
 from finetune.text import plural, printable
 
 if TYPE_CHECKING:
@@ -58,8 +59,6 @@ def _leak_line(leaked: Mapping[str, Any]) -> str:
 
 
 def _score_table(metrics: Mapping[str, Any]) -> Table:
-    from finetune.deploy.result import SCORE_NAMES
-
     percent = f"{metrics['confidence']:.0%} interval"
     table = _table()
     table.add_column("score")

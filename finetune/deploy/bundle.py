@@ -20,6 +20,7 @@ from torch import nn
 
 from finetune.data.input_spec import InputSpec
 from finetune.errors import RunError, WeightsError
+from finetune.experiments.directory import ExperimentDirectory
 from finetune.files import PART, as_usual, full_disk_told, reach_disk, write_json
 from finetune.model.building import Blueprint
 from finetune.model.metadata import read_description
@@ -117,6 +118,12 @@ def _bundle_folder(path: Path) -> Path:
     for folder in (path, RunDirectory(path).model):
         if (folder / "preprocessing.json").is_file():
             return folder
+    if ExperimentDirectory(path).begun:
+        raise RunError(
+            "is a cross-validation, which scores a recipe and has no classifier",
+            where=str(path),
+            mend="Name the run in its folder final; `finetune cv` makes it with --final.",
+        )
     if RunDirectory(path).recipe.is_file():
         raise RunError(
             "its training has not ended, so there is no model in it yet",

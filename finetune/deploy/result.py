@@ -14,7 +14,8 @@ from finetune.console import Reporter, automatic
 from finetune.deploy.bundle import Classifier, load_bundle
 from finetune.deploy.inputs import find_images
 from finetune.deploy.prediction import classify, probabilities
-from finetune.deploy.table import Prediction, to_frame
+from finetune.evaluation.names import SCORE_NAMES
+from finetune.evaluation.table import Prediction, to_frame
 from finetune.model.device import pick_device
 from finetune.run import RunDirectory
 from finetune.text import printable
@@ -22,18 +23,6 @@ from finetune.text import printable
 if TYPE_CHECKING:
     import pandas as pd
     from torch import nn
-
-SCORE_NAMES = {
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced accuracy",
-    "macro_f1": "macro F1",
-    "roc_auc": "ROC AUC",
-    "average_precision": "average precision",
-    "log_loss": "log loss",
-    "brier": "Brier score",
-    "ece": "calibration error (ECE)",
-}
-"""The scores of ``metrics.json`` that are shown, and what people call them."""
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ import numpy as np
 
 from finetune.data.manifest import Item, Manifest
 from finetune.deploy.bundle import Classifier
-from finetune.deploy.table import Prediction
 from finetune.evaluation.calibration import softmax
 from finetune.evaluation.intervals import wilson
 from finetune.evaluation.metrics import scores
+from finetune.evaluation.table import Prediction
 from finetune.recipe.schema import EvaluateOptions
 
 _CALIBRATED = ("log_loss", "brier", "ece")

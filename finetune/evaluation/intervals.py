@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from statistics import NormalDist
+from statistics import NormalDist, fmean, stdev
+
+from scipy.special import stdtrit
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,7 @@ UNDEFINED = Score()
 """The score of nothing."""
 
 
-def wilson(successes: int, n: int, confidence: float) -> Score:
+def wilson(successes: float, n: float, confidence: float) -> Score:
     """A share of ``n`` independent trials with Wilson's score interval.
 
     It keeps close to its nominal coverage for few trials and shares near 0 or 1, and has a width
@@ -39,7 +42,8 @@ def wilson(successes: int, n: int, confidence: float) -> Score:
     DasGupta 2001).
 
     Args:
-        successes: How many trials succeeded.
+        successes: How many trials succeeded; a fraction where each was made several times over,
+            and the mean is taken.
         n: How many there were; with none the share is undefined.
         confidence: Coverage of the interval, 0.95 for 95 %.
     """
@@ -52,3 +56,47 @@ def wilson(successes: int, n: int, confidence: float) -> Score:
     reach = z / shrink * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     # At shares of 0 and 1 an end is exactly the share; rounding must not put it past that.
     return Score(share, max(0.0, min(centre - reach, share)), min(1.0, max(centre + reach, share)))
+
+
+def corrected_resampled_t(
+    values: Sequence[float], judged_per_learnt: float, confidence: float
+) -> Score:
+    """The mean of a score over trainings that share their images, with its interval.
+
+    With J trainings the interval is ``mean ± t * sqrt((1 / J + n_test / n_train) * s**2)``: s is
+    the standard deviation of the ``values`` (J - 1 in the denominator) and t the quantile of
+    Student's distribution with J - 1 degrees of freedom. ``1 / J`` alone would take the trainings
+    for independent; as they learn from mostly the same images, intervals would be too narrow and
+    get ever narrower with more repeats. (Nadeau and Bengio 2003, "Inference for the generalization
+    error", Machine Learning 52, the corrected resampled t; for repeated cross-validation Bouckaert
+    and Frank 2004, with J = folds * repeats.)
+
+    Args:
+        values: The score of each training, J of them.
+        judged_per_learnt: ``n_test / n_train``: images that judge a training for each that it
+            learns from.
+        confidence: Coverage of the interval.
+
+    Returns:
+        Undefined for fewer than two values: one training says nothing of its spread.
+    """
+    count = len(values)
+    if count < 2:
+        return UNDEFINED
+    error = stdev(values) * math.sqrt(1 / count + judged_per_learnt)
+    reach = float(stdtrit(count - 1, (1 + confidence) / 2)) * error
+    return Score(fmean(values), fmean(values) - reach, fmean(values) + reach)
+
+
+def at_least_as_wide(score: Score, floor: Score, highest: float = math.inf) -> Score:
+    """``score`` with an interval that reaches as far from its value as ``floor``'s does from its.
+
+    It ends at 0 and at ``highest``. An undefined ``floor`` changes nothing but that.
+    """
+    if score.value is None or score.low is None or score.high is None:
+        return UNDEFINED
+    down, up = score.value - score.low, score.high - score.value
+    if floor.value is not None and floor.low is not None and floor.high is not None:
+        down, up = max(down, floor.value - floor.low), max(up, floor.high - floor.value)
+    low, high = max(0.0, score.value - down), min(highest, score.value + up)
+    return Score(score.value, min(low, score.value), max(high, score.value))

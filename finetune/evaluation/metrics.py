@@ -70,9 +70,10 @@ def scores(
         majority: Index of the class that is commonest in training.
     """
     exact = probabilities.astype(np.float64)
-    confusion = _confusion(exact, labels)
+    confusion = confusion_matrix(exact, labels)
     bootstrapped = _bootstrapped(exact, labels, confidence, resamples, seed)
-    ranks = _ranks(exact, labels)
+    class_f1 = [bootstrapped[str(c)] for c in range(len(classes))]
+    ranks = ranks_of_truth(exact, labels)
 
     def share(hits: npt.NDArray[np.bool_]) -> dict[str, float | None]:
         return wilson(int(hits.sum()), len(labels), confidence).to_dict()
@@ -86,7 +87,7 @@ def scores(
         **{name: bootstrapped[name].to_dict() for name in WeightedScores.names},
         "top_k": {str(k): share(ranks < k) for k in TOP_K if k < len(classes)},
         "baseline": {"majority": share(labels == majority)},
-        "per_class": _per_class(confusion, classes, bootstrapped, confidence),
+        "per_class": per_class(confusion, classes, class_f1, confidence),
         "confusion": confusion.tolist(),
     }
 
@@ -112,7 +113,7 @@ def _bootstrapped(
     if not len(labels):
         return dict.fromkeys(names, UNDEFINED)
     found = intervals(
-        _values(probabilities, labels),
+        point_values(probabilities, labels),
         WeightedScores(probabilities, labels),
         labels,
         confidence=confidence,
@@ -122,8 +123,11 @@ def _bootstrapped(
     return dict(zip(names, found, strict=True))
 
 
-def _values(probabilities: Array, labels: Labels) -> Array:
-    """The point values, in the order of `WeightedScores`; not a number where undefined."""
+def point_values(probabilities: Array, labels: Labels) -> Array:
+    """What `WeightedScores` gives for the images as they are, ``[7 + C]``.
+
+    Not a number where a score is undefined.
+    """
     predicted, present = probabilities.argmax(1), np.unique(labels)
     f1 = np.full(probabilities.shape[1], np.nan)
     f1[present] = f1_score(labels, predicted, labels=present, average=None, zero_division=0)
@@ -167,30 +171,45 @@ def _ranking(probabilities: Array, labels: Labels, present: Labels) -> tuple[flo
     return float(area), float(np.mean(precisions))
 
 
-def _ranks(probabilities: Array, labels: Labels) -> Labels:
+def ranks_of_truth(probabilities: Array, labels: Labels) -> Labels:
     """How many classes are put before the true one, ``[N]``; of equals, the first comes first."""
     own = np.take_along_axis(probabilities, labels[:, None], axis=1)
     before = np.arange(probabilities.shape[1]) < labels[:, None]
     return np.asarray(((probabilities > own) | ((probabilities == own) & before)).sum(1))
 
 
-def _confusion(probabilities: Array, labels: Labels) -> Labels:
+def confusion_matrix(probabilities: Array, labels: Labels) -> Labels:
     """Images of each class (rows) by the class they were taken for (columns), ``[C, C]``."""
     classes = probabilities.shape[1]  # scikit-learn's refuses a part without images
     cells = labels * classes + probabilities.argmax(1)
     return np.bincount(cells, minlength=classes**2).reshape(classes, classes)
 
 
-def _per_class(
-    confusion: Labels, classes: Sequence[str], bootstrapped: dict[str, Score], confidence: float
+def per_class(
+    confusion: npt.NDArray[Any],
+    classes: Sequence[str],
+    f1: Sequence[Score],
+    confidence: float,
 ) -> dict[str, dict[str, Any]]:
-    support, answers, hits = confusion.sum(1), confusion.sum(0), confusion.diagonal()
+    """Each class's precision, recall, F1 and images.
+
+    Args:
+        confusion: ``[C, C]``; means over several answers to each image may be fractions.
+        classes: The C classes' names.
+        f1: Each class's F1, ``[C]``.
+        confidence: Coverage of the intervals.
+    """
+    support, answers, hits = (each.tolist() for each in _margins(confusion))
     return {
         name: {
-            "precision": wilson(int(hits[c]), int(answers[c]), confidence).to_dict(),
-            "recall": wilson(int(hits[c]), int(support[c]), confidence).to_dict(),
-            "f1": bootstrapped[str(c)].to_dict(),
-            "support": int(support[c]),
+            "precision": wilson(hits[c], answers[c], confidence).to_dict(),
+            "recall": wilson(hits[c], support[c], confidence).to_dict(),
+            "f1": f1[c].to_dict(),
+            "support": round(support[c]),
         }
         for c, name in enumerate(classes)
     }
+
+
+def _margins(confusion: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], ...]:
+    return confusion.sum(1), confusion.sum(0), confusion.diagonal()

@@ -28,9 +28,9 @@ from finetune.training.phases import (
     first_main_phase_finished,
     inputs_of,
     run_fit,
-    solve,
 )
 from finetune.training.setting import Fit, Setting
+from finetune.training.solver import refit_head
 
 
 @dataclass(frozen=True)
@@ -133,8 +133,9 @@ def _refit(
     assert isinstance(phase, SolverPhase)
     assert kept.l2 is not None
     inputs = inputs_of(setting, setting.pristine, phase, items, pristine=True)
-    head = solve(setting, phase, inputs, items, kept.l2)
-    set_head(model, torch.from_numpy(head.weight), torch.from_numpy(head.bias))
+    labels, classes = setting.labels(items), len(setting.manifest.classes)
+    weight, bias = refit_head(inputs, labels, classes, l2=kept.l2)
+    set_head(model, torch.from_numpy(weight), torch.from_numpy(bias))
     setting.reporter.say(
         f"The head of {kept.name} was solved again on all "
         f"{plural(len(items), 'training and validation image')}."

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from finetune.deploy.table import Prediction, to_frame, write_predictions
+from finetune.evaluation.table import Prediction, to_frame, write_predictions
 from finetune.text import from_cell
 
 CLASSES = ("=cmd", "b")
