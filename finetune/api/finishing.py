@@ -8,7 +8,7 @@ import numpy as np
 
 from finetune.api.planning import Plan
 from finetune.deploy.bundle import Classifier, load_bundle, save_bundle
-from finetune.deploy.prediction import classify
+from finetune.deploy.prediction import look
 from finetune.deploy.scoring import predictions_for, score, score_read, unreadable
 from finetune.deploy.table import write_predictions
 from finetune.model.backbone import local_dir_config
@@ -37,6 +37,7 @@ def _classifier(planned: Plan, setting: Setting, trained: Trained) -> Classifier
         max_pixels=planned.recipe.data.max_pixels,
         number_format=setting.inference,
         config=local_dir_config(planned.loaded, len(classes), planned.spec, classes),
+        abstention=trained.abstention,
     )
 
 
@@ -48,25 +49,19 @@ def _score_saved(
     shipped = load_bundle(run.model)
     validation, test = manifest.part("val"), manifest.part("test")
     files = [manifest.file(item) for item in test]
-    logits, errors = classify(
-        shipped, files, setting.reporter, setting.device, setting.workers, "scoring"
-    )
+    seen = look(shipped, files, setting.reporter, setting.device, setting.workers, "scoring")
     rows = predictions_for(validation, trained.validation, shipped.temperature)
-    rows += predictions_for(test, logits, shipped.temperature, errors) + unreadable(
+    rows += predictions_for(test, seen.logits, shipped.temperature, seen.errors) + unreadable(
         manifest, ("val", "test")
     )
     write_predictions(run.predictions, rows, shipped.classes)
-    if any(item.group for item in test):
-        setting.reporter.warn(
-            "The images come in groups, and the intervals take each image for itself: where those "
-            "of a group are alike, the scores are less sure than the intervals say."
-        )
+    options, seed = recipe.evaluate, recipe.seed
     if test:
-        labels = setting.labels(test)
-        return score_read(shipped, logits, labels, errors, "test", recipe.evaluate, recipe.seed)
+        labels, groups = setting.labels(test), [item.group for item in test]
+        return score_read(shipped, seen, labels, "test", options, seed, groups=groups)
     setting.reporter.warn(
         "There is no test part: the scores are those of the validation part, on which choices were "
         "made, and flatter the model."
     )
-    labels = setting.labels(validation)
-    return score(shipped, trained.validation, labels, "val", recipe.evaluate, recipe.seed)
+    labels, groups = setting.labels(validation), [item.group for item in validation]
+    return score(shipped, trained.validation, labels, "val", options, seed, groups=groups)

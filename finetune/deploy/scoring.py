@@ -9,8 +9,11 @@ import numpy as np
 
 from finetune.data.manifest import Item, Manifest
 from finetune.deploy.bundle import Classifier
+from finetune.deploy.prediction import Seen
 from finetune.deploy.table import Prediction
 from finetune.evaluation.calibration import softmax
+from finetune.evaluation.clusters import group_numbers
+from finetune.evaluation.estimates import Answers
 from finetune.evaluation.metrics import scores
 from finetune.recipe.schema import EvaluateOptions
 
@@ -20,16 +23,49 @@ _CALIBRATED = ("log_loss", "brier", "ece")
 
 def score_read(
     classifier: Classifier,
-    logits: np.ndarray,
+    seen: Seen,
     labels: np.ndarray,
-    errors: Sequence[str],
     split: str,
     options: EvaluateOptions,
     seed: int,
+    *,
+    groups: Sequence[str] | None = None,
 ) -> dict[str, Any]:
-    """As `score`, of the images that could be read: ``errors`` ``[N]`` is ``""`` for them."""
-    read = np.array([not error for error in errors], dtype=bool)
-    return score(classifier, logits[read], labels[read], split, options, seed)
+    """As `score`, of the images that could be read, with what abstaining comes to on them."""
+    read = np.array([not error for error in seen.errors], dtype=bool)
+    names = [name for name, kept in zip(groups, read, strict=True) if kept] if groups else None
+    logits, labels = seen.logits[read], labels[read]
+    metrics = score(classifier, logits, labels, split, options, seed, groups=names)
+    if not classifier.abstention or not len(labels):
+        return metrics
+    answers = Answers(
+        softmax(logits, classifier.temperature), labels, group_numbers(names), options.confidence
+    )
+    return metrics | {"abstention": _abstaining(classifier, answers, seen.features[read])}
+
+
+def _abstaining(classifier: Classifier, answers: Answers, features: np.ndarray) -> dict[str, Any]:
+    """What abstaining comes to: how much is answered, how much of that is right, the sets."""
+    abstention, classes = classifier.abstention, classifier.classes
+    told = abstention.reasons(answers.probabilities, features, classes)
+    answered = np.array([not reason for reason in told])
+    found: dict[str, Any] = {
+        "answered": answers.share(answered).to_dict(),
+        "accuracy": answers.share(answers.correct, answered).to_dict(),
+        "asked": {},
+    }
+    if abstention.precision:
+        found["asked"]["precision"] = abstention.precision.target
+    if conformal := abstention.conformal:
+        sets = conformal.sets(answers.probabilities)
+        held = sets[np.arange(len(sets)), answers.labels]
+        found["asked"]["coverage"] = conformal.coverage
+        found |= {"coverage": answers.share(held).to_dict(), "set_size": float(sets.sum(1).mean())}
+    if abstention.unlike:
+        unlike = np.array([bool(reason) for reason in abstention.unlike.reasons(features)])
+        found["asked"]["unlike"] = abstention.unlike.share
+        found["unlike"] = answers.share(unlike).to_dict()
+    return found
 
 
 def score(
@@ -39,8 +75,14 @@ def score(
     split: str,
     options: EvaluateOptions,
     seed: int,
+    *,
+    groups: Sequence[str] | None = None,
 ) -> dict[str, Any]:
-    """The contents of ``metrics.json`` for logits ``[N, C]`` and classes ``[N]``."""
+    """The contents of ``metrics.json`` for logits ``[N, C]`` and classes ``[N]``.
+
+    ``groups`` ``[N]`` name what belongs together; ``""`` is a group of its own.
+    """
+    numbers = group_numbers(groups)
 
     def at(temperature: float) -> dict[str, Any]:
         return scores(
@@ -52,6 +94,7 @@ def score(
             resamples=options.bootstrap,
             seed=seed,
             majority=classifier.classes.index(classifier.majority),
+            groups=numbers,
         )
 
     raw = at(1.0)

@@ -27,7 +27,7 @@ class Prediction:
         label: Its true class where that is known, else ``""``.
         probabilities: A calibrated probability for each class, ``[C]``; None if it can't be read.
         error: Why it can't be read, or ``""``.
-        reason: Why the classifier would not answer, or ``""``.
+        reason: Why the classifier doesn't answer, or ``""``; then no class is predicted.
     """
 
     path: str
@@ -48,7 +48,7 @@ class Prediction:
             self.path,
             self.split,
             self.label,
-            classes[best],
+            "" if self.reason else classes[best],
             f"{self.probabilities[best]:.6f}",
             self.error,
             self.reason,
@@ -57,7 +57,7 @@ class Prediction:
 
 
 _COLUMNS = ("path", "split", "label", "predicted", "confidence", "error", "reason")
-_NAMES = ("path", "label", "predicted", "error")
+_NAMES = ("path", "label", "predicted", "error", "reason")
 
 
 def write_predictions(
