@@ -18,7 +18,9 @@ from finetune.evaluation.intervals import UNDEFINED, Score, effective_wilson
 Array = npt.NDArray[np.float64]
 
 
-def from_spread(value: float, drawn: Array, most: float, confidence: float) -> Score:
+def from_spread(
+    value: float, drawn: Array, most: float, confidence: float, short: float = 1.0
+) -> Score:
     """Wilson's interval of a score whose resamplings spread as those of n images' share would.
 
     ``n = value * (1 - value) / variance`` (the effective number of Korn and Graubard 1998), and
@@ -29,11 +31,13 @@ def from_spread(value: float, drawn: Array, most: float, confidence: float) -> S
         drawn: Its resamplings ``[B]``; those that are not numbers don't count.
         most: The number of images that the score may be worth; above 0.
         confidence: Coverage of the interval.
+        short: By what the resamplings' variance is to be multiplied: it is ``(n - 1) / n`` of the
+            true one where n images of a class are drawn from themselves.
     """
     if not math.isfinite(value):
         return UNDEFINED
     finite = drawn[np.isfinite(drawn)]
-    variance = float(finite.var()) if len(finite) else 0.0
+    variance = short * float(finite.var()) if len(finite) else 0.0
     worth = value * (1 - value) / variance if variance > 0 else most
     share = min(max(value, 0.0), 1.0)  # a mean of ones may round to more
     return effective_wilson(share, max(min(worth, most), 1.0), confidence)

@@ -105,7 +105,8 @@ def estimate(answers: Answers, resamples: int, seed: int) -> dict[str, Score]:
     """The scores of `WeightedScores`, by name.
 
     - Balanced accuracy and macro F1: `from_spread`, or `mean_of` where that is wider.
-    - ROC AUC and average precision: `from_spread`.
+    - ROC AUC and average precision: `from_spread`. Few images make the latter too large; so its
+      interval also holds that around the value less the bootstrap's estimate of this bias.
     - Log loss and Brier score: `mean_loss`; of images in groups, widened to hold the cluster
       bootstrap's percentiles.
     - ``ece``: see `_calibration_error`.
@@ -135,15 +136,33 @@ def _means(answers: Answers, found: dict[str, float], spread: dict[str, Array]) 
         ranked = slice(-1, None) if answers.probabilities.shape[1] == 2 else slice(None)
         others = np.array([answers.worth(answers.labels != c) for c in present])
         most["roc_auc"] = worth_of_areas(own[ranked], others[ranked])
+    typical = max(len(own) / float((1 / own).sum()), 2.0)
+    short = typical / (typical - 1)
     scores = {
-        name: from_spread(found[name], spread[name], most[name], answers.confidence)
+        name: from_spread(found[name], spread[name], most[name], answers.confidence, short)
         for name in ("balanced_accuracy", "macro_f1", "roc_auc", "average_precision")
     }
     parts = {
         "balanced_accuracy": mean_of([answers.recall(c) for c in present]),
         "macro_f1": mean_of([answers.f1(c) for c in present], counted_twice=2),
+        "average_precision": _less_bias(
+            found["average_precision"],
+            spread["average_precision"],
+            most["average_precision"],
+            answers.confidence,
+            short,
+        ),
     }
     return scores | {name: wider(scores[name], part) for name, part in parts.items()}
+
+
+def _less_bias(value: float, samples: Array, most: float, confidence: float, short: float) -> Score:
+    """`from_spread` around the value less the bias that its resamplings show."""
+    if not math.isfinite(value):
+        return UNDEFINED
+    finite = samples[np.isfinite(samples)]
+    mean = float(finite.mean()) if len(finite) else value
+    return from_spread(min(max(2 * value - mean, 0.0), 1.0), samples, most, confidence, short)
 
 
 def _losses(answers: Answers, spread: dict[str, Array]) -> dict[str, Score]:
