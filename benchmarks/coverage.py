@@ -155,7 +155,7 @@ def cover(task: tuple[Point, int]) -> Coverage:
     held: dict[str, list[bool]] = {name: [] for name in truth}
     width: dict[str, list[float]] = {name: [] for name in truth}
     unsure: set[str] = set()
-    for seed in range(samples if point.n < 1000 else samples // 2):
+    for seed in range(samples):
         probabilities, labels, groups = point.draw(point.sizes, mu, seed)
         metrics = measured(probabilities, labels, groups if point.group > 1 else None)
         unsure |= set(metrics["unsure"])
@@ -227,7 +227,7 @@ def main_table(found: Sequence[Coverage]) -> Iterator[str]:
         point = each.point
         cells = [_cell(each, name) for name in names]
         worst = min(value for name, value in each.held.items() if ":" in name)
-        mark = "*" if "per_class" in each.unsure else ""
+        mark = "*" if "class_scores" in each.unsure else ""
         logits = "exact" if point.sharpness == 1 else "overconfident"
         yield (
             f"| {point.n:,} | {len(point.sizes)} | {min(point.sizes)} | {point.accuracy} "
@@ -284,8 +284,8 @@ def report(samples: int, processes: int) -> Iterator[str]:
         grouped = _told(pool, [(point, samples) for point in grouped_points()])
     enough = [each for each in found if min(each.point.sizes) >= 10]
     yield (
-        f"Share of samples whose 95 % interval holds the truth; {samples} samples a point, half as "
-        f"many of 1,000 images. At 0.95, {samples} samples have a standard error of "
+        f"Share of samples whose 95 % interval holds the truth; {samples} samples a point. At "
+        f"0.95, {samples} samples have a standard error of "
         f"{(0.95 * 0.05 / samples) ** 0.5:.3f}, so the lowest of many points lies below the truth."
     )
     yield "\n## Wilson's interval, exactly (accuracies 0.60, 0.61, ..., 0.98)\n"

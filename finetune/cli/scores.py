@@ -71,7 +71,7 @@ def _cautions(metrics: Mapping[str, Any]) -> list[str]:
     """Which scores can't be relied on, a line for each reason; and what abstaining comes to."""
     from finetune.deploy.result import SCORE_NAMES
 
-    names = {**SCORE_NAMES, "top_k": "top-k accuracy", "per_class": "the classes' own scores"}
+    names = {**SCORE_NAMES, "top_k": "top-k accuracy", "class_scores": "the classes' own scores"}
     reasons: dict[str, list[str]] = {}
     for key, reason in metrics["unsure"].items():
         reasons.setdefault(reason, []).append(names[key])

@@ -17,7 +17,7 @@ they should (``benchmarks/coverage.py``)."""
 FEWEST_IN_ALL = 50
 """Images (or groups) in all, likewise, for the scores that are means over images."""
 
-_OVER_CLASSES = ("balanced_accuracy", "macro_f1", "roc_auc", "average_precision", "per_class")
+_OVER_CLASSES = ("balanced_accuracy", "macro_f1", "roc_auc", "average_precision", "class_scores")
 _OVER_IMAGES = ("log_loss", "brier")
 
 

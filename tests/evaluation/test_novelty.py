@@ -25,8 +25,8 @@ def test_other_pictures_are_farther() -> None:
 
 def test_the_distance_by_hand() -> None:
     kept = directions(np.eye(8))
-    far = distances(np.array([[1.0, 1, 1, 1, 1, 0, 0, 0]]), kept)
-    assert far == pytest.approx([1 - 1 / np.sqrt(5)], abs=1e-3)  # all five nearest are as near
+    far = distances(np.array([[3.0, 2, 1, 0, 0, 0, 0, 0]]), kept)
+    assert far == pytest.approx([1 - 2 / np.sqrt(14)], abs=1e-3)  # to the second nearest
     assert distances(np.empty((0, 8)), kept).shape == (0,)
 
 

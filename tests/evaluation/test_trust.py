@@ -13,7 +13,7 @@ def test_enough_of_all_is_relied_on() -> None:
 def test_a_small_class_spoils_means_over_classes() -> None:
     told = unsure(np.repeat([0, 1], [60, 9]), CLASSES, None, 0.1, 0.01)
     assert set(told) == {
-        "balanced_accuracy", "macro_f1", "roc_auc", "average_precision", "per_class",
+        "balanced_accuracy", "macro_f1", "roc_auc", "average_precision", "class_scores",
     }  # fmt: skip
     assert told["macro_f1"] == "1 class of fewer than 10 images: bee\\u001b"
 
@@ -27,4 +27,4 @@ def test_few_images_and_chance_are_told() -> None:
 def test_groups_are_what_counts() -> None:
     told = unsure(np.repeat([0, 1], [60, 60]), CLASSES, np.arange(120) // 20, 0.1, 0.01)
     assert told["accuracy"] == "there are 6 groups in all"
-    assert told["per_class"] == "2 classes of fewer than 10 groups: ant, bee\\u001b"
+    assert told["class_scores"] == "2 classes of fewer than 10 groups: ant, bee\\u001b"
