@@ -44,7 +44,7 @@ def show_scores(console: Console, metrics: Mapping[str, Any]) -> None:
     _title(console, f"Scores on {images}, {len(metrics['classes'])} classes")
     console.print(_score_table(metrics))
     for line in _cautions(metrics):
-        console.print(line, markup=False, soft_wrap=True)
+        console.print(line, markup=False)
     hidden = len(metrics["per_class"]) - _MOST_CLASSES
     note = f"; the weakest {_MOST_CLASSES}, the others are in metrics.json" if hidden > 0 else ""
     _title(console, f"Classes, the weakest first{note}")
