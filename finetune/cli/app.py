@@ -120,11 +120,15 @@ def predict(
     model: Annotated[Path, typer.Argument(help="A run directory, or the folder model in one.")],
     inputs: Annotated[list[str], typer.Argument(help="Images, folders of images, or globs.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The CSV file to write.")],
+    abstain: Annotated[
+        bool,
+        typer.Option("--abstain", help="Name no class where the model knows that it shouldn't."),
+    ] = False,
 ) -> None:
     """Classify images: a row for each in a CSV file."""
     from finetune.cli.predict import predict_files
 
-    predict_files(model, inputs, out)
+    predict_files(model, inputs, out, abstain=abstain)
 
 
 @app.command()

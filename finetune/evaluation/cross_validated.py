@@ -10,16 +10,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from finetune.evaluation.bootstrap import intervals
 from finetune.evaluation.calibration import softmax
-from finetune.evaluation.intervals import Score, at_least_as_wide, corrected_resampled_t, wilson
-from finetune.evaluation.metrics import (
-    TOP_K,
-    confusion_matrix,
-    per_class,
-    point_values,
-    ranks_of_truth,
-)
+from finetune.evaluation.clusters import Groups
+from finetune.evaluation.estimates import Answers
+from finetune.evaluation.intervals import Score, at_least_as_wide, corrected_resampled_t
+from finetune.evaluation.metrics import TOP_K, confusion_matrix, per_class, ranks_of_truth
+from finetune.evaluation.reliability import error_by_chance
+from finetune.evaluation.repeated import RepeatedAnswers, estimate_repeated
+from finetune.evaluation.trust import unsure
+from finetune.evaluation.values import values
 from finetune.evaluation.weighted import WeightedScores
 
 Array = npt.NDArray[np.float64]
@@ -59,12 +58,12 @@ class CrossValidatedScores:
     resampled t interval of Nadeau and Bengio (2003), `corrected_resampled_t`, with ``n_test /
     n_train`` from the folds themselves. That interval knows only the spread between folds, which
     is nil where every fold is right and can be small by luck. So on neither side is it narrower
-    than that of the out-of-fold answers taken together, N images judged once: Wilson's for shares,
-    the stratified bootstrap's for the other scores. There an image is drawn with its answers from
-    all repeats: repeats make no new images.
+    than that of the out-of-fold answers taken together, N images judged once, as `scores` would
+    give it (`RepeatedAnswers`): with groups, it is as wide as those are alike.
 
     What is said of single classes (``per_class``) comes from the out-of-fold answers alone, as a
     fold may hold too few images of a class. ``confusion`` counts the answers of all repeats.
+    ``ece_by_chance`` is a mean over folds, as ``ece`` is.
 
     Attributes:
         labels: Class indices of all images, ``[N]``.
@@ -72,6 +71,7 @@ class CrossValidatedScores:
         confidence: Coverage of the intervals.
         resamples: Bootstrap resamplings.
         seed: Of the resamplings.
+        groups: The images' groups ``[N]``; None: each its own.
     """
 
     labels: Labels
@@ -79,38 +79,45 @@ class CrossValidatedScores:
     confidence: float
     resamples: int
     seed: int
+    groups: Groups | None = None
 
     def of(self, folds: Sequence[JudgedFold]) -> dict[str, Any]:
         """The scores of ``folds``, which judge every image once in each repeat; as JSON types."""
-        calibrated = _Answers(self, folds)
+        calibrated = _Folds(self, folds)
         tops = {str(k): calibrated.share(f"top_{k}") for k in TOP_K if k < len(self.classes)}
+        error, chance = calibrated.score("ece"), calibrated.error_by_chance()
         return {
             "split": "out-of-fold",
             "n": len(self.labels),
+            "groups": len(self.labels if self.groups is None else np.unique(self.groups)),
             "classes": list(self.classes),
             "confidence": self.confidence,
             "folds": max(fold.fold for fold in folds),
-            "repeats": max(fold.repeat for fold in folds),
+            "repeats": calibrated.repeats,
             "accuracy": calibrated.share("top_1"),
             **{name: calibrated.score(name) for name in WeightedScores.names},
+            "ece_by_chance": chance,
             "top_k": tops,
             "baseline": {"majority": calibrated.share("majority")},
             "per_class": calibrated.per_class(),
             "confusion": calibrated.confusion.tolist(),
+            "unsure": unsure(self.labels, self.classes, self.groups, error["value"], chance),
             "by_fold": calibrated.by_fold(),
         }
 
 
-class _Answers:
+class _Folds:
     """All folds' calibrated probabilities, and their scores."""
 
     def __init__(self, about: CrossValidatedScores, folds: Sequence[JudgedFold]) -> None:
         self.about, self.folds = about, folds
         self.own = [about.labels[fold.positions] for fold in folds]
         self.parts = [softmax(fold.logits, fold.temperature) for fold in folds]
+        self.hits = [self._hits(i) for i in range(len(folds))]
         self.values = [self._values(i) for i in range(len(folds))]
         self.repeats = max(fold.repeat for fold in folds)
-        self.floors = self._floors()
+        self.pooled = self._pooled()
+        self.floors = estimate_repeated(self.pooled, about.resamples, about.seed)
 
     @property
     def confusion(self) -> npt.NDArray[np.integer]:
@@ -120,62 +127,59 @@ class _Answers:
 
     def score(self, name: str) -> dict[str, float | None]:
         """A score of `WeightedScores`."""
-        floor = self.floors[WeightedScores.names.index(name)]
-        return self._combined(name, floor, _HIGHEST.get(name, 1.0))
+        return self._combined(name, self.floors[name], _HIGHEST.get(name, 1.0))
 
     def share(self, name: str) -> dict[str, float | None]:
         """A share of images."""
-        hits = sum(each[name] * len(own) for each, own in zip(self.values, self.own, strict=True))
-        floor = wilson(hits / self.repeats, len(self.about.labels), self.about.confidence)
-        return self._combined(name, floor, 1.0)
+        hits = np.zeros((self.repeats, len(self.about.labels)), dtype=bool)
+        for fold, each in zip(self.folds, self.hits, strict=True):
+            hits[fold.repeat - 1, fold.positions] = each[name]
+        return self._combined(name, self.pooled.share(list(hits)), 1.0)
+
+    def error_by_chance(self) -> float:
+        """What chance alone would make the calibration error of a fold, on average."""
+        return float(np.mean([error_by_chance(part) for part in self.parts]))
 
     def per_class(self) -> dict[str, dict[str, Any]]:
         """Precision, recall and F1 of each class."""
-        mean = self.confusion / self.repeats
-        f1 = self.floors[len(WeightedScores.names) :]
-        return per_class(mean, self.about.classes, f1, self.about.confidence)
+        classes = self.about.classes
+        support = np.bincount(self.about.labels, minlength=len(classes))
+        return per_class(self.pooled, classes, support)
 
     def by_fold(self) -> list[dict[str, Any]]:
         """Each training's own scores, null where undefined."""
         names = ("top_1", *WeightedScores.names)
         return [
             {"repeat": fold.repeat, "fold": fold.fold, "n": len(own), "learnt_from": fold.learnt}
-            | {_told(name): _finite(values[name]) for name in names}
-            for fold, own, values in zip(self.folds, self.own, self.values, strict=True)
+            | {_told(name): _finite(each[name]) for name in names}
+            for fold, own, each in zip(self.folds, self.own, self.values, strict=True)
         ]
 
     def _combined(self, name: str, floor: Score, highest: float) -> dict[str, float | None]:
-        values = [each[name] for each in self.values if math.isfinite(each[name])]
+        found = [each[name] for each in self.values if math.isfinite(each[name])]
         ratio = float(np.mean([len(fold.positions) / fold.learnt for fold in self.folds]))
-        mean = corrected_resampled_t(values, ratio, self.about.confidence)
+        mean = corrected_resampled_t(found, ratio, self.about.confidence)
         return at_least_as_wide(mean, floor, highest).to_dict()
 
-    def _values(self, position: int) -> dict[str, float]:
-        part, own = self.parts[position], self.own[position]
-        ranks = ranks_of_truth(part, own)
-        named = zip(WeightedScores.names, point_values(part, own), strict=False)
-        return {
-            **{f"top_{k}": float((ranks < k).mean()) for k in (1, *TOP_K)},
-            "majority": float((own == self.folds[position].majority).mean()),
-            **{name: float(value) for name, value in named},
-        }
+    def _hits(self, position: int) -> dict[str, npt.NDArray[np.bool_]]:
+        """Which of a fold's images count for each share."""
+        own = self.own[position]
+        ranks = ranks_of_truth(self.parts[position], own)
+        tops = {f"top_{k}": ranks < k for k in (1, *TOP_K)}
+        return {**tops, "majority": own == self.folds[position].majority}
 
-    def _floors(self) -> list[Score]:
-        """The pooled scores of `WeightedScores`, with bootstrap intervals over images."""
-        about, repeats = self.about, self.repeats
-        pooled = np.empty((repeats, len(about.labels), len(about.classes)))
+    def _values(self, position: int) -> dict[str, float]:
+        shares = {name: float(hits.mean()) for name, hits in self.hits[position].items()}
+        return shares | values(self.parts[position], self.own[position])
+
+    def _pooled(self) -> RepeatedAnswers:
+        """The answers of each repeat to all images."""
+        about = self.about
+        pooled = np.empty((self.repeats, len(about.labels), len(about.classes)))
         for fold, part in zip(self.folds, self.parts, strict=True):
             pooled[fold.repeat - 1, fold.positions] = part
-        rows, labels = pooled.reshape(-1, len(about.classes)), np.tile(about.labels, repeats)
-        weighted = WeightedScores(rows, labels)
-        return intervals(
-            point_values(rows, labels),
-            lambda counts: weighted(np.tile(counts, (repeats, 1))),
-            about.labels,
-            confidence=about.confidence,
-            resamples=about.resamples,
-            seed=about.seed,
-        )
+        each = (Answers(part, about.labels, about.groups, about.confidence) for part in pooled)
+        return RepeatedAnswers(tuple(each))
 
 
 def _told(name: str) -> str:

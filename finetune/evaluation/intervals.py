@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from statistics import NormalDist, fmean, stdev
 
-from scipy.special import stdtrit
+from scipy.special import gammaincinv, stdtrit
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +47,46 @@ def wilson(successes: float, n: float, confidence: float) -> Score:
         n: How many there were; with none the share is undefined.
         confidence: Coverage of the interval, 0.95 for 95 %.
     """
-    if n == 0:
-        return UNDEFINED
-    share = successes / n
+    return effective_wilson(successes / n, n, confidence) if n else UNDEFINED
+
+
+def wilson_of_few(successes: float, n: float, confidence: float) -> Score:
+    """Wilson's interval as Brown, Cai and DasGupta 2001 (section 4.1.1) modify it near the ends.
+
+    With ten trials and a share of 0.98, Wilson's holds the truth in 84 of 100 samples where 95 are
+    promised. Where one or two trials failed (or three, of more than 50), the upper end is at least
+    that of a Poisson number of failures, and the lower end likewise; that leaves 91 of 100 at the
+    worst share, and 95 or 96 on average.
+
+    Args:
+        successes: How many trials succeeded; a fraction as in `wilson`.
+        n: How many there were; with none the share is undefined.
+        confidence: Coverage of the interval.
+    """
+    score = wilson(successes, n, confidence)
+    if score.low is None or score.high is None:
+        return score
+    failures, few = n - successes, 2 if n <= 50 else 3
+    low, high = score.low, score.high
+    if 1 <= successes <= few:
+        low = min(low, float(gammaincinv(successes, 1 - confidence)) / n)
+    if 1 <= failures <= few:
+        high = max(high, 1 - float(gammaincinv(failures, 1 - confidence)) / n)
+    return Score(score.value, low, high)
+
+
+def effective_wilson(share: float, n: float, confidence: float) -> Score:
+    """Wilson's interval of a share that tells as much as ``n`` independent trials would.
+
+    The effective number of trials takes the place of the number, as Korn and Graubard 1998
+    ("Confidence intervals for proportions with small expected number of positive counts estimated
+    from survey data") do it for samples whose units are not independent.
+
+    Args:
+        share: From 0 to 1.
+        n: Above 0; need not be whole.
+        confidence: Coverage of the interval.
+    """
     z = NormalDist().inv_cdf((1 + confidence) / 2)
     shrink = 1 + z * z / n
     centre = (share + z * z / (2 * n)) / shrink

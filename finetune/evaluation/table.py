@@ -28,7 +28,7 @@ class Prediction:
         label: Its true class where that is known, else ``""``.
         probabilities: A calibrated probability for each class, ``[C]``; None if it can't be read.
         error: Why it can't be read, or ``""``.
-        reason: Why the classifier would not answer, or ``""``.
+        reason: Why the classifier doesn't answer, or ``""``; then no class is predicted.
     """
 
     path: str
@@ -49,7 +49,7 @@ class Prediction:
             self.path,
             self.split,
             self.label,
-            classes[best],
+            "" if self.reason else classes[best],
             f"{self.probabilities[best]:.6f}",
             self.error,
             self.reason,
@@ -58,7 +58,7 @@ class Prediction:
 
 
 _COLUMNS = ("path", "split", "label", "predicted", "confidence", "error", "reason")
-_NAMES = ("path", "label", "predicted", "error")
+_NAMES = ("path", "label", "predicted", "error", "reason")
 
 
 def write_predictions(
@@ -129,7 +129,7 @@ def _prediction(row: Sequence[str], first: int, last: int) -> Prediction:
         label=from_cell(cells["label"]),
         probabilities=None if cells["error"] else np.array([float(share) for share in shares]),
         error=from_cell(cells["error"]),
-        reason=cells["reason"],
+        reason=from_cell(cells["reason"]),
     )
 
 

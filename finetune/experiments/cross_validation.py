@@ -16,6 +16,7 @@ import numpy as np
 
 from finetune.data.manifest import Item
 from finetune.evaluation.calibration import softmax
+from finetune.evaluation.clusters import group_numbers
 from finetune.evaluation.cross_validated import CrossValidatedScores, JudgedFold
 from finetune.evaluation.table import Prediction, write_predictions
 from finetune.experiments.directory import ExperimentDirectory
@@ -115,6 +116,7 @@ class CrossValidating:
             confidence=recipe.evaluate.confidence,
             resamples=recipe.evaluate.bootstrap,
             seed=recipe.seed,
+            groups=group_numbers([item.group for item in self.pool]),
         ).of(judged)
         for fold, outcome in zip(scores["by_fold"], outcomes, strict=True):
             fold |= {"kept": outcome.phases["kept"], "temperature": outcome.temperature}

@@ -12,10 +12,12 @@ import torch
 from torch import nn
 
 from finetune.data.manifest import Item
+from finetune.evaluation.abstention import Abstention
 from finetune.evaluation.calibration import fit_temperature
 from finetune.model.head import set_head
 from finetune.recipe.schema import SolverPhase
 from finetune.text import plural
+from finetune.training.abstaining import Held, fit_abstention
 from finetune.training.judging import (
     Verdict,
     folds_of,
@@ -40,12 +42,14 @@ class Trained:
     Attributes:
         model: The classifier.
         temperature: What its logits are divided by; 1 if it isn't calibrated.
+        abstention: When it doesn't answer.
         validation: Logits of the validation images from weights that had not seen them, ``[V, C]``.
         phases: The contents of ``phases.json``.
     """
 
     model: nn.Module
     temperature: float
+    abstention: Abstention
     validation: np.ndarray
     phases: dict[str, Any]
 
@@ -72,9 +76,11 @@ def run_course(setting: Setting) -> Trained:
     refitted = setting.recipe.refit == "auto" and kept.out_of_fold is not None and bool(validation)
     if refitted:
         _refit(setting, model, results, kept, [*train, *validation])
+    held = _held(setting, kept, logits, labels, validation, temperature)
     return Trained(
         model=model,
         temperature=temperature,
+        abstention=fit_abstention(setting, model, held, pristine=kept.out_of_fold is not None),
         validation=kept.judged,
         phases=_audit(setting, results, kept, verdict, refitted)
         | {"temperature": temperature, "calibrated_on": source},
@@ -108,6 +114,24 @@ def _calibration_set(
     if verdict is not None and verdict.out_of_fold:
         return verdict.logits, verdict.labels, "training images, out-of-fold"
     return kept.judged, setting.labels(validation), "validation images"
+
+
+def _held(
+    setting: Setting,
+    kept: PhaseResult,
+    logits: np.ndarray,
+    labels: np.ndarray,
+    validation: Sequence[Item],
+    temperature: float,
+) -> Held:
+    """The images that calibrate and, where nothing was fitted on them, the validation images."""
+    if kept.out_of_fold is None:
+        return Held(logits, labels, temperature)
+    return Held(
+        np.concatenate([logits, kept.judged]),
+        np.concatenate([labels, setting.labels(validation)]),
+        temperature,
+    )
 
 
 def _temperature(setting: Setting, logits: np.ndarray, labels: np.ndarray) -> float:

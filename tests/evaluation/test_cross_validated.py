@@ -5,6 +5,7 @@ import pytest
 from scipy.stats import t as student
 from sklearn.metrics import accuracy_score, log_loss, recall_score
 
+from finetune.evaluation.clusters import share
 from finetune.evaluation.cross_validated import CrossValidatedScores, JudgedFold
 from finetune.evaluation.intervals import (
     Score,
@@ -12,6 +13,7 @@ from finetune.evaluation.intervals import (
     corrected_resampled_t,
     wilson,
 )
+from finetune.evaluation.reliability import error_by_chance
 from finetune.training.folds import stratified_folds
 
 CLASSES = ("a", "b", "c")
@@ -91,3 +93,27 @@ def test_a_class_that_some_folds_lack_is_no_obstacle() -> None:
     scores = _scores(labels, _folds(labels, 1.0))
     assert scores["per_class"]["c"]["support"] == 1
     assert scores["roc_auc"]["value"] is not None
+
+
+def test_groups_widen_the_intervals_and_are_told() -> None:
+    labels = np.arange(60) % 3
+    folds, groups = _folds(labels, 100.0), np.arange(60) // 6
+    alone = _scores(labels, folds)
+    found = CrossValidatedScores(labels, CLASSES, 0.95, 200, 1, groups).of(folds)
+    assert (alone["groups"], found["groups"]) == (60, 10)
+    expected = share(np.ones(60, dtype=bool), groups, 0.95)
+    assert found["accuracy"] == pytest.approx(expected.to_dict())
+    for score in ("balanced_accuracy", "macro_f1", "roc_auc"):
+        assert found[score]["value"] == alone[score]["value"]
+        assert found[score]["low"] < alone[score]["low"]
+    assert found["per_class"]["b"]["recall"]["low"] < alone["per_class"]["b"]["recall"]["low"]
+    assert "log_loss" not in alone["unsure"]
+    assert found["unsure"]["log_loss"] == "there are 10 groups in all"
+
+
+def test_what_cannot_be_relied_on_is_named() -> None:
+    labels = np.array([0] * 30 + [1] * 30 + [2] * 5)
+    found = _scores(labels, _folds(labels, 1.0))
+    assert found["unsure"]["macro_f1"] == "1 class of fewer than 10 images: c"
+    parts = [np.exp(f.logits) / np.exp(f.logits).sum(1, keepdims=True) for f in _folds(labels, 1.0)]
+    assert found["ece_by_chance"] == pytest.approx(np.mean([error_by_chance(p) for p in parts]))
