@@ -91,6 +91,7 @@ def run_trial(setting: Setting, trial: Trial, place: FoldDirectory) -> Outcome:
     if not place.finished:
         own = replace(
             with_images(setting, [*trial.learnt, *trial.judged]),
+            recipe=_that_always_answers(setting.recipe),
             checkpoints=place.checkpoints,
             log=Log(place.log, place.tensorboard),
             reporter=Silent() if is_solved(setting.recipe) else setting.reporter,
@@ -100,6 +101,12 @@ def run_trial(setting: Setting, trial: Trial, place: FoldDirectory) -> Outcome:
         place.finish(trained.phases, _judged(own, trained, trial.judged))
     phases, logits = place.result()
     return Outcome(logits, phases["temperature"], phases)
+
+
+def _that_always_answers(recipe: Recipe) -> Recipe:
+    """``recipe`` without what `finetune.training.abstaining` fits: no trial is asked to abstain."""
+    rules = dict.fromkeys(("precision", "coverage", "unlike"))
+    return recipe.model_copy(update={"evaluate": recipe.evaluate.model_copy(update=rules)})
 
 
 def _judged(setting: Setting, trained: Trained, items: Sequence[Item]) -> np.ndarray:

@@ -146,3 +146,33 @@ def test_a_test_part_that_data_brings_stays_out(
     done = cross_validate(tmp_path / "parts", tmp_path / "cv", folds=3, repeats=1)
     assert done.scores["n"] == 30
     assert all(path.startswith("train/") for path in done.out_of_fold["path"])
+
+
+def test_folds_fit_no_limits_for_abstaining_and_the_final_classifier_does(
+    photos: Photos, tmp_path: Path, cross_validate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained, course = [], trial.run_course
+    monkeypatch.setattr(
+        trial, "run_course", lambda setting: trained.append(course(setting)) or trained[-1]
+    )
+    more = ("evaluate.precision=0.6",)
+    done = cross_validate(
+        photos(TWO), tmp_path / "cv", "linear_probe", *more, folds=2, repeats=1, final=True
+    )
+    assert [bool(each.abstention) for each in trained] == [False, False]
+    assert finetune.load_run(done.final).classifier.abstention
+
+
+def test_groups_of_data_stay_in_one_fold_and_widen_the_intervals(
+    photos: Photos, tmp_path: Path, cross_validate
+) -> None:
+    data = photos({"red": 24, "green": 24}, noise=60)
+    files = [path.relative_to(data).as_posix() for path in sorted(data.rglob("*.png"))]
+    rows = [f"{path},{path.split('/')[0]},{number // 6}" for number, path in enumerate(files)]
+    (data / "groups.csv").write_text("\n".join(["path,label,group", *rows]), encoding="utf-8")
+    done = cross_validate(data / "groups.csv", tmp_path / "cv", folds=3, repeats=1)
+    assert (done.scores["n"], done.scores["groups"]) == (48, 8)
+    assert done.scores["unsure"]["accuracy"] == "there are 8 groups in all"
+    numbers = [files.index(path) // 6 for path in done.out_of_fold["path"]]
+    said = done.out_of_fold.assign(group=numbers)
+    assert (said.groupby("group")["fold"].nunique() == 1).all()
