@@ -38,19 +38,6 @@ class Seen:
     errors: list[str]
 
 
-def classify(
-    classifier: Classifier,
-    files: Sequence[Path],
-    reporter: Reporter,
-    device: torch.device,
-    workers: int | None = None,
-    title: str = "predict",
-) -> tuple[np.ndarray, list[str]]:
-    """Logits for ``files``, ``[N, C]``, and why each can't be read (``""`` if it can), ``[N]``."""
-    seen = look(classifier, files, reporter, device, workers, title)
-    return seen.logits, seen.errors
-
-
 def look(
     classifier: Classifier,
     files: Sequence[Path],
