@@ -14,7 +14,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from finetune.api import Run, check, evaluate, load_run, predict, resume, train
+    from finetune.api import (
+        Run,
+        check,
+        compare,
+        cv,
+        evaluate,
+        learning_curve,
+        load_run,
+        predict,
+        resume,
+        train,
+    )
     from finetune.errors import FinetuneError
     from finetune.recipe.catalogue import catalogue
     from finetune.recipe.loading import load_recipe
@@ -27,7 +38,10 @@ __all__ = [
     "__version__",
     "catalogue",
     "check",
+    "compare",
+    "cv",
     "evaluate",
+    "learning_curve",
     "load_recipe",
     "load_run",
     "predict",
@@ -43,7 +57,10 @@ _HOMES = {
     "Run": "finetune.api",
     "catalogue": "finetune.recipe.catalogue",
     "check": "finetune.api",
+    "compare": "finetune.api",
+    "cv": "finetune.api",
     "evaluate": "finetune.api",
+    "learning_curve": "finetune.api",
     "load_recipe": "finetune.recipe.loading",
     "load_run": "finetune.api",
     "predict": "finetune.api",

@@ -22,6 +22,7 @@ ORDER = [
     "inspection",
     "training",
     "report",
+    "experiments",
     "deploy",
     "api",
     "cli",

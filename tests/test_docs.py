@@ -27,6 +27,7 @@ from finetune import errors
 from finetune.cli import main
 from finetune.console import Silent
 from finetune.data.manifest import Item
+from finetune.experiments.directory import ExperimentDirectory, FoldDirectory
 from finetune.run import RunDirectory
 from finetune.training.log import LogRow
 
@@ -272,6 +273,18 @@ def test_the_run_directory_has_no_file_that_is_not_described() -> None:
     assert len(named) > 9
     for name in named:
         assert f"{name}`" in page or f"{name}/`" in page, name
+
+
+def test_a_cross_validation_has_no_file_that_is_not_described() -> None:
+    page = (ROOT / "docs" / "reference" / "files.md").read_text(encoding="utf-8")
+    section = page[page.index("## A cross-validation") :]
+    for kind in (ExperimentDirectory, FoldDirectory):
+        places = [each for each in vars(kind).values() if isinstance(each, property)]
+        files = [each.fget(kind(Path("cv"))) for each in places if each.fget]
+        named = [path.name for path in files if isinstance(path, Path)]
+        assert len(named) > 4
+        for name in named:
+            assert f"`{name}" in section, name
 
 
 def test_the_constraints_pin_every_direct_dependency() -> None:

@@ -70,6 +70,8 @@ def test_the_run_directory_holds_what_the_contract_says(run: finetune.Run) -> No
         "model.safetensors",
         "config.json",
         "preprocessing.json",
+        "abstention.json",
+        "neighbours.safetensors",
     }
 
 

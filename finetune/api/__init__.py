@@ -1,9 +1,25 @@
 """What the command line and notebooks call: each function a short list of steps."""
 
 from finetune.api.checking import check
+from finetune.api.comparing import compare
+from finetune.api.cross_validating import cv
+from finetune.api.curving import learning_curve
 from finetune.api.planning import Plan, plan
 from finetune.api.training import resume, train
 from finetune.api.using import evaluate, load_run, predict
 from finetune.deploy.result import Run
 
-__all__ = ["Plan", "Run", "check", "evaluate", "load_run", "plan", "predict", "resume", "train"]
+__all__ = [
+    "Plan",
+    "Run",
+    "check",
+    "compare",
+    "cv",
+    "evaluate",
+    "learning_curve",
+    "load_run",
+    "plan",
+    "predict",
+    "resume",
+    "train",
+]

@@ -12,11 +12,11 @@ from finetune.console import Reporter, automatic
 from finetune.data.manifest import Item, read_manifest
 from finetune.data.rereading import read_labelled
 from finetune.deploy.bundle import load_bundle
-from finetune.deploy.prediction import classify
+from finetune.deploy.prediction import look
 from finetune.deploy.result import Run, predict_files
 from finetune.deploy.scoring import predictions_for, score_read, unreadable
-from finetune.deploy.table import to_frame, write_predictions
 from finetune.errors import DataError, RunError
+from finetune.evaluation.table import to_frame, write_predictions
 from finetune.model.device import pick_device
 from finetune.recipe.loading import load_recipe
 from finetune.recipe.schema import EvaluateOptions
@@ -32,6 +32,7 @@ def predict(
     inputs: PathName | Sequence[PathName],
     *,
     out: PathName | None = None,
+    abstain: bool = False,
     reporter: Reporter | None = None,
 ) -> pd.DataFrame:
     """Classify images.
@@ -40,21 +41,24 @@ def predict(
         model: A run directory, or the folder ``model`` of one.
         inputs: Images, folders of images, or globs.
         out: A CSV file to write besides; it must not exist.
+        abstain: Predict no class where the model knows that it shouldn't; ``reason`` says why.
         reporter: Who is told.
 
     Returns:
         A row for each image: ``path``, ``predicted``, ``confidence``, ``error`` where it can't be
-        read, and ``p:<class>`` for each class.
+        read, ``reason`` where it isn't answered, and ``p:<class>`` for each class.
 
     Raises:
-        RunError: There is no model in ``model``, or ``out`` exists.
+        RunError: There is no model in ``model``, ``out`` exists, or the model is to abstain and
+            doesn't know when.
         DataError: An input names no image.
     """
     if out is not None:
         _refuse_existing(Path(out))
     classifier = load_bundle(Path(model))
     names = [inputs] if isinstance(inputs, (str, PathLike)) else inputs
-    predictions = predict_files(classifier, [fspath(name) for name in names], reporter)
+    files = [fspath(name) for name in names]
+    predictions = predict_files(classifier, files, reporter, abstain=abstain)
     if out is not None:
         write_predictions(Path(out), predictions, classifier.classes)
     return to_frame(predictions, classifier.classes)
@@ -88,11 +92,18 @@ def evaluate(
         raise DataError("its test part has no image that can be read", where=str(data))
     _warn_of_known(Path(model), items, reporter)
     files = [manifest.file(item) for item in items]
-    logits, errors = classify(classifier, files, reporter, pick_device())
-    labels = manifest.labels(items)
+    seen = look(classifier, files, reporter, pick_device())
     options, seed = _scoring_options(Path(model))
-    metrics = score_read(classifier, logits, labels, errors, split, options, seed)
-    rows = predictions_for(items, logits, classifier.temperature, errors)
+    metrics = score_read(
+        classifier,
+        seen,
+        manifest.labels(items),
+        split,
+        options,
+        seed,
+        groups=[item.group for item in items],
+    )
+    rows = predictions_for(items, seen.logits, classifier.temperature, seen.errors)
     rows += unreadable(manifest, scored)
     directory = RunDirectory(target)
     write_predictions(directory.predictions, rows, classifier.classes)

@@ -120,11 +120,15 @@ def predict(
     model: Annotated[Path, typer.Argument(help="A run directory, or the folder model in one.")],
     inputs: Annotated[list[str], typer.Argument(help="Images, folders of images, or globs.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The CSV file to write.")],
+    abstain: Annotated[
+        bool,
+        typer.Option("--abstain", help="Name no class where the model knows that it shouldn't."),
+    ] = False,
 ) -> None:
     """Classify images: a row for each in a CSV file."""
     from finetune.cli.predict import predict_files
 
-    predict_files(model, inputs, out)
+    predict_files(model, inputs, out, abstain=abstain)
 
 
 @app.command()
@@ -137,6 +141,87 @@ def evaluate(
     from finetune.cli.predict import evaluate_model
 
     evaluate_model(model, data, out)
+
+
+@app.command()
+def cv(
+    data: Annotated[str, typer.Argument(help="Labelled images, in the forms that train takes.")],
+    folds: Annotated[
+        int, typer.Option(min=2, help="Parts that the images are cut into, each judged once.")
+    ] = 5,
+    repeats: Annotated[
+        int, typer.Option(min=1, help="How often they are cut anew, with trainings of its own.")
+    ] = 2,
+    recipe: Annotated[
+        str, typer.Option("--recipe", "-r", metavar="NAME|FILE", help="A name or YAML file.")
+    ] = "lp_ft",
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", "-s", metavar="KEY=VALUE", help="Change a key of the recipe."),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option("--weights", "-w", metavar="FILE|none", help="Weights to start from."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="DIR", help="The directory to make, or to go on in."),
+    ] = None,
+    final: Annotated[
+        bool, typer.Option("--final", help="Then train a classifier on all images: DIR/final.")
+    ] = False,
+) -> None:
+    """Score a recipe on DATA by cross-validation: every image is judged, none by what saw it."""
+    from finetune.cli.experiments import cross_validate
+
+    cross_validate(data, recipe, folds, repeats, overrides or [], weights, out, final=final)
+
+
+@app.command("learning-curve")
+def learning_curve(
+    data: Annotated[str, typer.Argument(help="Labelled images, in the forms that train takes.")],
+    sizes: Annotated[
+        str, typer.Option(metavar="auto|N,N,...", help="Images of each class to learn from.")
+    ] = "auto",
+    repeats: Annotated[
+        int, typer.Option(min=1, help="How often the images of each size are drawn.")
+    ] = 5,
+    recipe: Annotated[
+        str, typer.Option("--recipe", "-r", metavar="NAME|FILE", help="A name or YAML file.")
+    ] = "linear_probe",
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", "-s", metavar="KEY=VALUE", help="Change a key of the recipe."),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option("--weights", "-w", metavar="FILE|none", help="Weights to start from."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="DIR", help="Where to write the curve.")
+    ] = None,
+) -> None:
+    """Train on ever more images and tell what more of them would buy."""
+    from finetune.cli.experiments import trace_curve
+
+    trace_curve(data, sizes, repeats, recipe, overrides or [], weights, out)
+
+
+@app.command()
+def compare(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN RUN...", help="Run directories, or folders of evaluate."),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="DIR", help="Where to write it, with every image."),
+    ] = None,
+) -> None:
+    """Compare runs, image by image: is one better than chance would make it?"""
+    from finetune.cli.experiments import compare_runs
+
+    compare_runs(runs, out)
 
 
 @app.command()

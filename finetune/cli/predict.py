@@ -11,18 +11,22 @@ from finetune.console import Console
 from finetune.text import listed, plural
 
 
-def predict_files(model: Path, inputs: list[str], out: Path) -> None:
+def predict_files(model: Path, inputs: list[str], out: Path, *, abstain: bool) -> None:
     """Classify images into a CSV file and tell how many of each class there are."""
     from finetune import api
 
     reporter = Console()
-    frame = api.predict(model, inputs, out=out, reporter=reporter)
+    frame = api.predict(model, inputs, out=out, abstain=abstain, reporter=reporter)
     failed = frame[frame["error"] != ""]
     if len(failed):
         names = [f"{row.path}: {row.error}" for row in failed.itertuples()]
         reporter.warn(f"{plural(len(failed), 'file')} can't be read: {listed(names)}")
-    counts = frame.loc[frame["error"] == "", "predicted"].value_counts()
+    read = frame[frame["error"] == ""]
+    answered = read[read["reason"] == ""]
+    counts = answered["predicted"].value_counts()
     rows = [[str(name), f"{count:,}"] for name, count in counts.items()]
+    if abstain:
+        rows.append(["(no answer)", f"{len(read) - len(answered):,}"])
     reporter.table(plural(len(frame) - len(failed), "image"), ["predicted", "images"], rows)
     Screen(highlight=False).print(f"Written: {out}", markup=False, soft_wrap=True)
 

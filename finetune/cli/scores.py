@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from finetune.text import plural, printable
+from finetune.evaluation.names import SCORE_NAMES
+from finetune.text import listed, plural, printable
 
 if TYPE_CHECKING:
     from finetune.deploy.result import Run
@@ -45,6 +46,8 @@ def show_scores(console: Console, metrics: Mapping[str, Any]) -> None:
     console.print(_score_table(metrics))
     if leaked := metrics.get("leaked"):
         console.print(Text(_leak_line(leaked), style="yellow"), soft_wrap=True)
+    for line in _cautions(metrics):
+        console.print(line, markup=False)
     hidden = len(metrics["per_class"]) - _MOST_CLASSES
     note = f"; the weakest {_MOST_CLASSES}, the others are in metrics.json" if hidden > 0 else ""
     _title(console, f"Classes, the weakest first{note}")
@@ -58,18 +61,31 @@ def _leak_line(leaked: Mapping[str, Any]) -> str:
 
 
 def _score_table(metrics: Mapping[str, Any]) -> Table:
-    from finetune.deploy.result import SCORE_NAMES
-
     percent = f"{metrics['confidence']:.0%} interval"
     table = _table()
     table.add_column("score")
     table.add_column("value", justify="right")
     table.add_column(percent, justify="right")
     for key, name in SCORE_NAMES.items():
-        table.add_row(name, *_figures(metrics[key]))
+        doubt = " (?)" if key in metrics["unsure"] else ""
+        table.add_row(name + doubt, *_figures(metrics[key]))
     table.add_section()
     table.add_row("accuracy of guessing", *_figures(metrics["baseline"]["majority"]))
     return table
+
+
+def _cautions(metrics: Mapping[str, Any]) -> list[str]:
+    """Which scores can't be relied on, a line for each reason; and what abstaining comes to."""
+    names = {**SCORE_NAMES, "top_k": "top-k accuracy", "class_scores": "the classes' own scores"}
+    reasons: dict[str, list[str]] = {}
+    for key, reason in metrics["unsure"].items():
+        reasons.setdefault(reason, []).append(names[key])
+    lines = [f"Don't rely on {listed(which)}: {reason}." for reason, which in reasons.items()]
+    if abstention := metrics.get("abstention"):
+        answered, right = (abstention[key]["value"] for key in ("answered", "accuracy"))
+        of_them = f"; {right:.1%} of the answers are right" if right is not None else ""
+        lines.append(f"With --abstain, {answered:.1%} of these images are answered{of_them}.")
+    return lines
 
 
 def _class_table(metrics: Mapping[str, Any]) -> Table:

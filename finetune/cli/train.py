@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shlex
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -60,19 +61,30 @@ def resume_run(run: Path, data: str | None) -> None:
 
 def _finish(again: str, place: Path, work: Callable[[], Run]) -> Run:
     """Do the work and show its scores; ``again`` is what resumes it after an interruption."""
+    with stoppable(lambda: _say_how_to_go_on(again, place)):
+        run = work()
+    show_run(run)
+    return run
+
+
+@contextmanager
+def stoppable(tell: Callable[[], None]) -> Iterator[None]:
+    """A while in which Ctrl-C and SIGTERM end the program with ``tell`` and a status of their own.
+
+    Raises:
+        Exit: 130 or 143.
+    """
     from finetune.training.stopping import Terminated
 
     previous = signal.signal(signal.SIGTERM, _terminate)
     try:
-        run = work()
+        yield
     except KeyboardInterrupt as interrupt:
-        _say_how_to_go_on(again, place)
+        tell()
         status = signal.SIGTERM if isinstance(interrupt, Terminated) else signal.SIGINT
         raise typer.Exit(128 + status) from None
     finally:
         signal.signal(signal.SIGTERM, previous)
-    show_run(run)
-    return run
 
 
 def _terminate(_number: int, _frame: FrameType | None) -> None:

@@ -21,6 +21,8 @@ class Purpose(IntEnum):
     AUGMENT = 3
     SHARED_VIEW = 4
     METADATA = 5
+    OUTER_FOLDS = 11
+    SUBSETS = 12
 
 
 def sample_key(path: str) -> int:

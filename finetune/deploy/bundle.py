@@ -1,8 +1,8 @@
-"""The classifier on disk: weights, architecture, preprocessing, classes and temperature.
+"""The classifier on disk: weights, architecture, preprocessing, classes, temperature, abstention.
 
 A bundle is the folder ``model`` of a run directory. ``config.json`` and ``model.safetensors`` are
 timm's own layout (``timm.create_model("local-dir:...", pretrained=True)``); ``preprocessing.json``
-holds what timm does not know.
+holds what timm does not know; `finetune.deploy.abstaining` keeps when not to answer.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,10 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from finetune.data.input_spec import InputSpec
+from finetune.deploy.abstaining import read_abstention, write_abstention
 from finetune.errors import RunError, WeightsError
+from finetune.evaluation.abstention import Abstention
+from finetune.experiments.directory import ExperimentDirectory
 from finetune.files import PART, as_usual, full_disk_told, reach_disk, write_json
 from finetune.model.building import Blueprint
 from finetune.model.metadata import read_description
@@ -41,6 +44,7 @@ class Classifier:
         max_pixels: Pictures with more are not opened.
         number_format: What its body computes in where the processor has it: float32 or bfloat16.
         config: timm's ``config.json``.
+        abstention: When it doesn't answer, for those who ask it to abstain.
     """
 
     model: nn.Module
@@ -51,6 +55,7 @@ class Classifier:
     max_pixels: int
     number_format: str
     config: dict[str, Any]
+    abstention: Abstention = field(default_factory=Abstention)
 
 
 def save_bundle(folder: Path, classifier: Classifier) -> None:
@@ -67,6 +72,7 @@ def save_bundle(folder: Path, classifier: Classifier) -> None:
         as_usual(temporary / "model.safetensors")  # it makes its files for their owner alone
         write_json(temporary / "config.json", classifier.config)
         write_json(temporary / "preprocessing.json", _preprocessing(classifier))
+        write_abstention(temporary, classifier.abstention, classifier.classes)
         reach_disk(temporary / "model.safetensors")
         reach_disk(temporary)
         as_usual(temporary)
@@ -117,6 +123,12 @@ def _bundle_folder(path: Path) -> Path:
     for folder in (path, RunDirectory(path).model):
         if (folder / "preprocessing.json").is_file():
             return folder
+    if ExperimentDirectory(path).begun:
+        raise RunError(
+            "is a cross-validation, which scores a recipe and has no classifier",
+            where=str(path),
+            mend="Name the run in its folder final; `finetune cv` makes it with --final.",
+        )
     if RunDirectory(path).recipe.is_file():
         raise RunError(
             "its training has not ended, so there is no model in it yet",
@@ -148,4 +160,5 @@ def _classifier(folder: Path, settings: dict[str, Any], config: dict[str, Any]) 
         max_pixels=int(settings["max_pixels"]),
         number_format=str(settings["number_format"]),
         config=config,
+        abstention=read_abstention(folder, classes),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,29 +12,41 @@ import torch
 from finetune.console import Reporter
 from finetune.data.loading import prediction_loader, worker_count
 from finetune.deploy.bundle import Classifier
+from finetune.errors import RunError
 from finetune.evaluation.calibration import softmax
-from finetune.evaluation.prediction import predict_logits
+from finetune.evaluation.prediction import answers
 from finetune.features.body import FLOAT32
+from finetune.features.extraction import features
 from finetune.model.device import memory_told
 from finetune.model.precision import native_bfloat16
 
 _BATCH = 64
 
 
-def classify(
+@dataclass(frozen=True)
+class Seen:
+    """What a classifier made of files; the row of one that can't be read means nothing.
+
+    Attributes:
+        features: What its last layer saw, float32 ``[N, D]``.
+        logits: float32 ``[N, C]``.
+        errors: Why each can't be read, ``[N]``; ``""`` if it can.
+    """
+
+    features: np.ndarray
+    logits: np.ndarray
+    errors: list[str]
+
+
+def look(
     classifier: Classifier,
     files: Sequence[Path],
     reporter: Reporter,
     device: torch.device,
     workers: int | None = None,
     title: str = "predict",
-) -> tuple[np.ndarray, list[str]]:
-    """Logits for ``files``, ``[N, C]``, and why each can't be read (``""`` if it can), ``[N]``.
-
-    The row of a file that can't be read means nothing: it is a black picture's.
-    """
-    if not files:
-        return np.empty((0, len(classifier.classes)), dtype=np.float32), []
+) -> Seen:
+    """Features and logits for ``files``, in one pass."""
     errors = [""] * len(files)
     loader = prediction_loader(
         files,
@@ -51,10 +64,30 @@ def classify(
     ):
         model = classifier.model.to(device)
         fast = classifier.number_format if native_bfloat16(device) else FLOAT32
-        logits = predict_logits(model, loader, classifier.spec, device, task, fast)
-    return logits, errors
+        rows = features(model, loader, classifier.spec, device, task, fast)
+    return Seen(rows, answers(model, rows), errors)
 
 
 def probabilities(classifier: Classifier, logits: np.ndarray) -> np.ndarray:
     """Calibrated probabilities ``[N, C]`` of logits ``[N, C]``."""
     return softmax(logits, classifier.temperature)
+
+
+def reasons(classifier: Classifier, seen: Seen) -> list[str]:
+    """Why each file is not answered, ``[N]``; ``""`` where it is."""
+    values = probabilities(classifier, seen.logits)
+    return classifier.abstention.reasons(values, seen.features, classifier.classes)
+
+
+def check_abstains(classifier: Classifier) -> None:
+    """See to it that the classifier knows when not to answer.
+
+    Raises:
+        RunError: It holds nothing that says so.
+    """
+    if not classifier.abstention:
+        raise RunError(
+            "the model doesn't know when not to answer: nothing was fitted for that",
+            mend="Train again with one of evaluate.precision, coverage and unlike set, and enough "
+            "images; or predict without --abstain.",
+        )

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from finetune.console import Reporter, automatic
 from finetune.deploy.bundle import Classifier, load_bundle
 from finetune.deploy.inputs import find_images
-from finetune.deploy.prediction import classify, probabilities
-from finetune.deploy.table import Prediction, to_frame
+from finetune.deploy.prediction import check_abstains, look, probabilities, reasons
+from finetune.evaluation.names import SCORE_NAMES
+from finetune.evaluation.table import Prediction, to_frame
 from finetune.model.device import pick_device
 from finetune.run import RunDirectory
 from finetune.text import printable
@@ -22,18 +23,6 @@ from finetune.text import printable
 if TYPE_CHECKING:
     import pandas as pd
     from torch import nn
-
-SCORE_NAMES = {
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced accuracy",
-    "macro_f1": "macro F1",
-    "roc_auc": "ROC AUC",
-    "average_precision": "average precision",
-    "log_loss": "log loss",
-    "brier": "Brier score",
-    "ece": "calibration error (ECE)",
-}
-"""The scores of ``metrics.json`` that are shown, and what people call them."""
 
 
 @dataclass(frozen=True)
@@ -89,18 +78,23 @@ class Run:
         self,
         inputs: str | PathLike[str] | Sequence[str | PathLike[str]],
         reporter: Reporter | None = None,
+        *,
+        abstain: bool = False,
     ) -> pd.DataFrame:
         """A row for each image: its path, the predicted class, a calibrated probability per class.
 
         Args:
             inputs: Images, folders of images, or globs.
             reporter: Who is told; a progress bar in a notebook or on a terminal by default.
+            abstain: Predict no class where the model knows that it shouldn't; ``reason`` says why.
 
         Raises:
             DataError: An input names no image.
+            RunError: The model is to abstain and doesn't know when.
         """
         names = [inputs] if isinstance(inputs, (str, PathLike)) else list(inputs)
-        predictions = predict_files(self.classifier, [fspath(n) for n in names], reporter)
+        files = [fspath(name) for name in names]
+        predictions = predict_files(self.classifier, files, reporter, abstain=abstain)
         return to_frame(predictions, self.classifier.classes)
 
     def __repr__(self) -> str:
@@ -133,21 +127,29 @@ class Run:
 
 
 def predict_files(
-    classifier: Classifier, inputs: Sequence[str], reporter: Reporter | None
+    classifier: Classifier,
+    inputs: Sequence[str],
+    reporter: Reporter | None,
+    *,
+    abstain: bool = False,
 ) -> list[Prediction]:
     """A prediction for each image that ``inputs`` name.
 
     Raises:
         DataError: An input names no image.
+        RunError: The classifier is to abstain and doesn't know when.
     """
+    if abstain:
+        check_abstains(classifier)
     files = find_images(inputs)
-    logits, errors = classify(
-        classifier, [Path(file) for file in files], reporter or automatic(), pick_device()
-    )
-    values = probabilities(classifier, logits)
+    seen = look(classifier, [Path(file) for file in files], reporter or automatic(), pick_device())
+    told = reasons(classifier, seen) if abstain else [""] * len(files)
+    values = probabilities(classifier, seen.logits)
     return [
-        Prediction(file, probabilities=None if error else value, error=error)
-        for file, value, error in zip(files, values, errors, strict=True)
+        Prediction(file, probabilities=value, reason=reason)
+        if not error
+        else Prediction(file, error=error)
+        for file, value, error, reason in zip(files, values, seen.errors, told, strict=True)
     ]
 
 

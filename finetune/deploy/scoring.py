@@ -9,10 +9,12 @@ import numpy as np
 
 from finetune.data.manifest import Item, Manifest
 from finetune.deploy.bundle import Classifier
-from finetune.deploy.table import Prediction
+from finetune.deploy.prediction import Seen
 from finetune.evaluation.calibration import softmax
-from finetune.evaluation.intervals import wilson
+from finetune.evaluation.clusters import group_numbers, share
+from finetune.evaluation.estimates import Answers
 from finetune.evaluation.metrics import scores
+from finetune.evaluation.table import Prediction
 from finetune.recipe.schema import EvaluateOptions
 
 _CALIBRATED = ("log_loss", "brier", "ece")
@@ -21,16 +23,49 @@ _CALIBRATED = ("log_loss", "brier", "ece")
 
 def score_read(
     classifier: Classifier,
-    logits: np.ndarray,
+    seen: Seen,
     labels: np.ndarray,
-    errors: Sequence[str],
     split: str,
     options: EvaluateOptions,
     seed: int,
+    *,
+    groups: Sequence[str] | None = None,
 ) -> dict[str, Any]:
-    """As `score`, of the images that could be read: ``errors`` ``[N]`` is ``""`` for them."""
-    read = np.array([not error for error in errors], dtype=bool)
-    return score(classifier, logits[read], labels[read], split, options, seed)
+    """As `score`, of the images that could be read, with what abstaining comes to on them."""
+    read = np.array([not error for error in seen.errors], dtype=bool)
+    names = [name for name, kept in zip(groups, read, strict=True) if kept] if groups else None
+    logits, labels = seen.logits[read], labels[read]
+    metrics = score(classifier, logits, labels, split, options, seed, groups=names)
+    if not classifier.abstention or not len(labels):
+        return metrics
+    answers = Answers(
+        softmax(logits, classifier.temperature), labels, group_numbers(names), options.confidence
+    )
+    return metrics | {"abstention": _abstaining(classifier, answers, seen.features[read])}
+
+
+def _abstaining(classifier: Classifier, answers: Answers, features: np.ndarray) -> dict[str, Any]:
+    """What abstaining comes to: how much is answered, how much of that is right, the sets."""
+    abstention, classes = classifier.abstention, classifier.classes
+    told = abstention.reasons(answers.probabilities, features, classes)
+    answered = np.array([not reason for reason in told])
+    found: dict[str, Any] = {
+        "answered": answers.share(answered).to_dict(),
+        "accuracy": answers.share(answers.correct, answered).to_dict(),
+        "asked": {},
+    }
+    if abstention.precision:
+        found["asked"]["precision"] = abstention.precision.target
+    if conformal := abstention.conformal:
+        sets = conformal.sets(answers.probabilities)
+        held = sets[np.arange(len(sets)), answers.labels]
+        found["asked"]["coverage"] = conformal.coverage
+        found |= {"coverage": answers.share(held).to_dict(), "set_size": float(sets.sum(1).mean())}
+    if abstention.unlike:
+        unlike = np.array([bool(reason) for reason in abstention.unlike.reasons(features)])
+        found["asked"]["unlike"] = abstention.unlike.share
+        found["unlike"] = answers.share(unlike).to_dict()
+    return found
 
 
 def score(
@@ -40,8 +75,14 @@ def score(
     split: str,
     options: EvaluateOptions,
     seed: int,
+    *,
+    groups: Sequence[str] | None = None,
 ) -> dict[str, Any]:
-    """The contents of ``metrics.json`` for logits ``[N, C]`` and classes ``[N]``."""
+    """The contents of ``metrics.json`` for logits ``[N, C]`` and classes ``[N]``.
+
+    ``groups`` ``[N]`` name what belongs together; ``""`` is a group of its own.
+    """
+    numbers = group_numbers(groups)
 
     def at(temperature: float) -> dict[str, Any]:
         return scores(
@@ -53,6 +94,7 @@ def score(
             resamples=options.bootstrap,
             seed=seed,
             majority=classifier.classes.index(classifier.majority),
+            groups=numbers,
         )
 
     raw = at(1.0)
@@ -60,11 +102,7 @@ def score(
 
 
 def without_copies(
-    classifier: Classifier,
-    items: Sequence[Item],
-    logits: np.ndarray,
-    errors: Sequence[str],
-    options: EvaluateOptions,
+    classifier: Classifier, items: Sequence[Item], seen: Seen, options: EvaluateOptions
 ) -> dict[str, Any]:
     """What images flatter the accuracy that were seen in training: ``leaked`` of ``metrics.json``.
 
@@ -73,17 +111,18 @@ def without_copies(
     Args:
         classifier: Names the classes.
         items: The images that were scored, ``N`` of them.
-        logits: ``[N, C]``.
-        errors: ``[N]``; not empty for images that could not be read.
+        seen: What it made of them.
         options: Of the recipe.
     """
-    read = np.array([not error for error in errors], dtype=bool)
+    read = np.array([not error for error in seen.errors], dtype=bool)
     copies = np.array([bool(item.copy_of) for item in items], dtype=bool)
     if not (read & copies).any():
         return {}
     labels = np.array([classifier.classes.index(item.label) for item in items])
-    right = (logits.argmax(1) == labels)[read & ~copies]
-    accuracy = wilson(int(right.sum()), len(right), options.confidence)
+    honest = read & ~copies
+    names = [item.group for item, kept in zip(items, honest, strict=True) if kept]
+    right = (seen.logits.argmax(1) == labels)[honest]
+    accuracy = share(right, group_numbers(names), options.confidence)
     return {"leaked": {"n": int((read & copies).sum()), "accuracy_without": accuracy.to_dict()}}
 
 

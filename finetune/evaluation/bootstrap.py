@@ -1,4 +1,4 @@
-"""Intervals by resampling images within their classes."""
+"""Resampling images, or groups of them, within their classes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import numpy.typing as npt
 
-from finetune.evaluation.intervals import UNDEFINED, Score
+from finetune.evaluation.clusters import Groups
 
 Array = npt.NDArray[np.float64]
 
@@ -17,62 +17,67 @@ Statistics = Callable[[Array], Array]
 _CHUNK = 2_000_000
 
 
-def resample(labels: npt.NDArray[np.integer], resamples: int, seed: int) -> Iterator[Array]:
+def drawn(
+    statistics: Statistics,
+    labels: npt.NDArray[np.integer],
+    groups: Groups | None,
+    resamples: int,
+    seed: int,
+) -> Array:
+    """The scores of all resamplings, ``[S, B]``; see `resample`."""
+    parts = [statistics(part) for part in resample(labels, resamples, seed, groups)]
+    return np.concatenate(parts, axis=1)
+
+
+def resample(
+    labels: npt.NDArray[np.integer], resamples: int, seed: int, groups: Groups | None = None
+) -> Iterator[Array]:
     """How often each image counts in each resampling, in parts ``[N, B]`` of bounded size.
 
     Images are drawn with replacement within each class, so that every class keeps its size (a
     stratified bootstrap; Davison and Hinkley 1997, section 3.2) and no score becomes undefined.
+    Of images in groups, whole groups are drawn (a cluster bootstrap; Field and Welsh 2007),
+    among those with the same commonest class: as many of each as there are, so that classes keep
+    their sizes as nearly as groups allow.
 
     Args:
         labels: Class indices ``[N]``.
         resamples: How many resamplings all parts have together.
         seed: Of the draws.
+        groups: The images' groups ``[N]``; None: each its own.
     """
+    if groups is None:
+        yield from _resampled(labels, resamples, seed, len(labels))
+        return
+    _, member = np.unique(groups, return_inverse=True)
+    for part in _resampled(_commonest(labels, member), resamples, seed, len(labels)):
+        yield part[member]
+
+
+def _commonest(
+    labels: npt.NDArray[np.integer], member: npt.NDArray[np.integer]
+) -> npt.NDArray[np.integer]:
+    """The commonest class of each group, ``[G]``; the first of several."""
+    counts = np.zeros((int(member.max()) + 1, int(labels.max()) + 1), dtype=np.int64)
+    np.add.at(counts, (member, labels), 1)
+    return np.asarray(counts.argmax(1))
+
+
+def _resampled(
+    strata: npt.NDArray[np.integer], resamples: int, seed: int, images: int
+) -> Iterator[Array]:
+    """How often each unit is drawn within its stratum, in parts that suit ``images``."""
     generator = np.random.default_rng(seed)
-    order = np.argsort(labels, kind="stable")
+    order = np.argsort(strata, kind="stable")
     _, first, own, sizes = np.unique(
-        labels[order], return_index=True, return_inverse=True, return_counts=True
+        strata[order], return_index=True, return_inverse=True, return_counts=True
     )
-    count = len(labels)
-    width = max(1, _CHUNK // max(count, 1))
+    count = len(strata)
+    width = max(1, _CHUNK // max(images, 1))
     for start in range(0, resamples, width):
         columns = min(width, resamples - start)
-        drawn = generator.random((count, columns)) * sizes[own][:, None]
-        rows = order[drawn.astype(np.int64) + first[own][:, None]]
+        draws = generator.random((count, columns)) * sizes[own][:, None]
+        rows = order[draws.astype(np.int64) + first[own][:, None]]
         cells = rows * columns + np.arange(columns)
         counts = np.bincount(cells.ravel(), minlength=count * columns)
         yield counts.reshape(count, columns).astype(np.float64)
-
-
-def intervals(
-    values: Array,
-    statistics: Statistics,
-    labels: npt.NDArray[np.integer],
-    *,
-    confidence: float,
-    resamples: int,
-    seed: int,
-) -> list[Score]:
-    """Percentile intervals (Efron 1979) around scores of the images as they are.
-
-    An interval is widened to hold its value where the resamplings all lie to one side of it, as
-    they can for a biased score such as the calibration error.
-
-    Args:
-        values: The scores ``[S]``; not a number where one is undefined.
-        statistics: Gives the scores of resamplings.
-        labels: Class indices ``[N]``.
-        confidence: Coverage of the intervals.
-        resamples: Resamplings.
-        seed: Of the draws.
-    """
-    if not len(labels):
-        return [UNDEFINED] * len(values)
-    drawn = np.concatenate([statistics(part) for part in resample(labels, resamples, seed)], axis=1)
-    low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2], axis=1)
-    return [
-        Score(float(value), float(min(a, value)), float(max(b, value)))
-        if np.isfinite(value)
-        else UNDEFINED
-        for value, a, b in zip(values, low, high, strict=True)
-    ]

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.metrics import (
-    accuracy_score,
-    average_precision_score,
-    f1_score,
-    log_loss,
-    recall_score,
-    roc_auc_score,
-)
+from sklearn.metrics import accuracy_score
 
-from finetune.evaluation.bootstrap import intervals
 from finetune.evaluation.calibration import softmax
-from finetune.evaluation.intervals import UNDEFINED, Score, wilson
-from finetune.evaluation.weighted import BINS, WeightedScores, briers
+from finetune.evaluation.clusters import Groups
+from finetune.evaluation.estimates import Answers, estimate
+from finetune.evaluation.intervals import Score
+from finetune.evaluation.reliability import error_by_chance
+from finetune.evaluation.trust import unsure
+from finetune.evaluation.values import mean_log_loss, recall
 
 Array = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.integer]
@@ -38,26 +34,27 @@ def scores(
     resamples: int,
     seed: int,
     majority: int,
+    groups: Groups | None = None,
 ) -> dict[str, Any]:
     """The contents of ``metrics.json``, as JSON types.
 
     Shares of images (accuracy, ``top_k``, ``baseline``, and each class's precision and recall) have
-    Wilson intervals, the other scores stratified bootstrap ones. Classes of which the part holds
-    no image have no recall and no F1, and means over classes leave them out; taking another class
-    for one of them still costs that class its recall.
+    Wilson intervals; `estimate` says what the other scores have. Of images in groups, intervals
+    are as wide as the groups are alike (`finetune.evaluation.clusters`). Classes of which the part
+    holds no image have no recall and no F1, and means over classes leave them out; taking another
+    class for one of them still costs that class its recall.
 
     - ``log_loss``: in nats.
     - ``brier``: the squared error summed over classes, 0 to 2.
     - ``ece``: mean distance between confidence and accuracy over 15 equal bins of confidence;
-      not corrected for its upward bias on few images.
+      not corrected for its upward bias on few images. ``ece_by_chance``: what it would be
+      through chance alone, of right probabilities.
     - ``roc_auc``: of the second class where there are two, else the mean over classes of one
       against the rest. ``average_precision``: the mean over classes.
     - ``top_k``: share of images whose class is among the k most probable ones.
     - ``baseline``: accuracy of always answering the class that is commonest in training.
     - ``confusion``: rows are true classes, columns predicted ones.
-
-    A bootstrap sees only the errors that are there: without any, balanced accuracy and F1 have an
-    interval of no width. The accuracy's tells then how sure they are.
+    - ``unsure``: the scores that can't be relied on, and why.
 
     Args:
         probabilities: ``[N, C]``; rows sum to 1.
@@ -68,26 +65,27 @@ def scores(
         resamples: Bootstrap resamplings.
         seed: Of the resamplings.
         majority: Index of the class that is commonest in training.
+        groups: The images' groups ``[N]``; None: each its own.
     """
-    exact = probabilities.astype(np.float64)
-    confusion = _confusion(exact, labels)
-    bootstrapped = _bootstrapped(exact, labels, confidence, resamples, seed)
-    ranks = _ranks(exact, labels)
-
-    def share(hits: npt.NDArray[np.bool_]) -> dict[str, float | None]:
-        return wilson(int(hits.sum()), len(labels), confidence).to_dict()
-
+    answers = Answers(probabilities.astype(np.float64), labels, groups, confidence)
+    confusion = confusion_matrix(answers.probabilities, labels)
+    ranks = ranks_of_truth(answers.probabilities, labels)
+    estimates = estimate(answers, resamples, seed)
+    chance = error_by_chance(answers.probabilities) if len(labels) else None
     return {
         "split": split,
         "n": len(labels),
+        "groups": len(labels) if groups is None else len(np.unique(groups)),
         "classes": list(classes),
         "confidence": confidence,
-        "accuracy": share(ranks == 0),
-        **{name: bootstrapped[name].to_dict() for name in WeightedScores.names},
-        "top_k": {str(k): share(ranks < k) for k in TOP_K if k < len(classes)},
-        "baseline": {"majority": share(labels == majority)},
-        "per_class": _per_class(confusion, classes, bootstrapped, confidence),
+        "accuracy": answers.share(ranks == 0).to_dict(),
+        **{name: score.to_dict() for name, score in estimates.items()},
+        "ece_by_chance": chance,
+        "top_k": {str(k): answers.share(ranks < k).to_dict() for k in TOP_K if k < len(classes)},
+        "baseline": {"majority": answers.share(labels == majority).to_dict()},
+        "per_class": per_class(answers, classes, confusion.sum(1)),
         "confusion": confusion.tolist(),
+        "unsure": unsure(labels, classes, groups, estimates["ece"].value, chance),
     }
 
 
@@ -98,98 +96,54 @@ def epoch_scores(
     probabilities = softmax(logits, 1.0)
     predicted, present = probabilities.argmax(1), np.unique(labels)
     return {
-        "log_loss": _log_loss(probabilities, labels),
+        "log_loss": mean_log_loss(probabilities, labels),
         "accuracy": float(accuracy_score(labels, predicted)),
-        "balanced_accuracy": _recall(labels, predicted, present),
+        "balanced_accuracy": recall(labels, predicted, present),
     }
 
 
-def _bootstrapped(
-    probabilities: Array, labels: Labels, confidence: float, resamples: int, seed: int
-) -> dict[str, Score]:
-    """The scores of `WeightedScores`, and each class's F1 under its index."""
-    names = [*WeightedScores.names, *map(str, range(probabilities.shape[1]))]
-    if not len(labels):
-        return dict.fromkeys(names, UNDEFINED)
-    found = intervals(
-        _values(probabilities, labels),
-        WeightedScores(probabilities, labels),
-        labels,
-        confidence=confidence,
-        resamples=resamples,
-        seed=seed,
-    )
-    return dict(zip(names, found, strict=True))
-
-
-def _values(probabilities: Array, labels: Labels) -> Array:
-    """The point values, in the order of `WeightedScores`; not a number where undefined."""
-    predicted, present = probabilities.argmax(1), np.unique(labels)
-    f1 = np.full(probabilities.shape[1], np.nan)
-    f1[present] = f1_score(labels, predicted, labels=present, average=None, zero_division=0)
-    means = (
-        _recall(labels, predicted, present),
-        float(f1[present].mean()),
-        _log_loss(probabilities, labels),
-        float(briers(probabilities, labels).mean()),
-        calibration_error(probabilities, labels),
-        *_ranking(probabilities, labels, present),
-    )
-    return np.concatenate([means, f1])
-
-
-def _recall(labels: Labels, predicted: Labels, present: Labels) -> float:
-    """Balanced accuracy: recall averaged over the classes ``present``."""
-    return float(recall_score(labels, predicted, labels=present, average="macro", zero_division=0))
-
-
-def _log_loss(probabilities: Array, labels: Labels) -> float:
-    return float(log_loss(labels, probabilities, labels=range(probabilities.shape[1])))
-
-
-def calibration_error(probabilities: Array, labels: Labels) -> float:
-    """Expected calibration error over 15 equal bins of the top confidence (Guo et al. 2017)."""
-    confidence = probabilities.max(1)
-    gaps = confidence - (probabilities.argmax(1) == labels)
-    edges = np.arange(1, BINS) / BINS
-    sums = np.bincount(np.searchsorted(edges, confidence), weights=gaps, minlength=BINS)
-    return float(np.abs(sums).sum() / len(labels))
-
-
-def _ranking(probabilities: Array, labels: Labels, present: Labels) -> tuple[float, float]:
-    """Area under the ROC curve and average precision; not numbers where all are of one class."""
-    if len(present) < 2:
-        return np.nan, np.nan
-    own = [(labels == c, probabilities[:, c]) for c in present]
-    areas = [roc_auc_score(is_own, each) for is_own, each in own]
-    precisions = [average_precision_score(is_own, each) for is_own, each in own]
-    area = areas[-1] if probabilities.shape[1] == 2 else np.mean(areas)
-    return float(area), float(np.mean(precisions))
-
-
-def _ranks(probabilities: Array, labels: Labels) -> Labels:
+def ranks_of_truth(probabilities: Array, labels: Labels) -> Labels:
     """How many classes are put before the true one, ``[N]``; of equals, the first comes first."""
     own = np.take_along_axis(probabilities, labels[:, None], axis=1)
     before = np.arange(probabilities.shape[1]) < labels[:, None]
     return np.asarray(((probabilities > own) | ((probabilities == own) & before)).sum(1))
 
 
-def _confusion(probabilities: Array, labels: Labels) -> Labels:
+def confusion_matrix(probabilities: Array, labels: Labels) -> Labels:
     """Images of each class (rows) by the class they were taken for (columns), ``[C, C]``."""
     classes = probabilities.shape[1]  # scikit-learn's refuses a part without images
     cells = labels * classes + probabilities.argmax(1)
     return np.bincount(cells, minlength=classes**2).reshape(classes, classes)
 
 
-def _per_class(
-    confusion: Labels, classes: Sequence[str], bootstrapped: dict[str, Score], confidence: float
+class ClassScores(Protocol):
+    """What tells precision, recall and F1 of a class by its index."""
+
+    def precision(self, c: int) -> Score:
+        """The share of right ones of what was taken for class ``c``."""
+
+    def recall(self, c: int) -> Score:
+        """The share of right ones of what is of class ``c``."""
+
+    def f1(self, c: int) -> Score:
+        """The F1 of class ``c``."""
+
+
+def per_class(
+    answers: ClassScores, classes: Sequence[str], support: npt.NDArray[np.integer]
 ) -> dict[str, dict[str, Any]]:
-    support, answers, hits = confusion.sum(1), confusion.sum(0), confusion.diagonal()
+    """Each class's precision, recall, F1 and images, as JSON types.
+
+    Args:
+        answers: What is scored.
+        classes: The C classes' names.
+        support: How many images are of each class, ``[C]``.
+    """
     return {
         name: {
-            "precision": wilson(int(hits[c]), int(answers[c]), confidence).to_dict(),
-            "recall": wilson(int(hits[c]), int(support[c]), confidence).to_dict(),
-            "f1": bootstrapped[str(c)].to_dict(),
+            "precision": answers.precision(c).to_dict(),
+            "recall": answers.recall(c).to_dict(),
+            "f1": answers.f1(c).to_dict(),
             "support": int(support[c]),
         }
         for c, name in enumerate(classes)

@@ -66,6 +66,21 @@ class EvaluateOptions(Section):
         description="Divide the logits by one number, fitted where the score does not look, so "
         "that a confidence of 0.9 is right nine times in ten.",
     )
+    precision: Annotated[float, Field(ge=0.5, lt=1.0)] | None = Field(
+        None,
+        description="Share of each class's answers that shall be right where `predict --abstain` "
+        "answers: a confidence threshold for each class, shown at `confidence`. null: none.",
+    )
+    coverage: Annotated[float, Field(ge=0.5, lt=1.0)] | None = Field(
+        0.9,
+        description="How often the set of the classes that are possible holds the true one; "
+        "`predict --abstain` answers where one class is in it. null: no sets.",
+    )
+    unlike: Annotated[float, Field(ge=0.5, lt=1.0)] | None = Field(
+        0.99,
+        description="Share of ordinary pictures that pass as like the training images; "
+        "`predict --abstain` answers no others. null: every picture passes.",
+    )
 
 
 class Recipe(Section):

@@ -12,10 +12,12 @@ import torch
 from torch import nn
 
 from finetune.data.manifest import Item
+from finetune.evaluation.abstention import Abstention
 from finetune.evaluation.calibration import fit_temperature
 from finetune.model.head import set_head
 from finetune.recipe.schema import SolverPhase
 from finetune.text import plural
+from finetune.training.abstaining import Held, fit_abstention
 from finetune.training.judging import (
     Verdict,
     folds_of,
@@ -28,9 +30,9 @@ from finetune.training.phases import (
     first_main_phase_finished,
     inputs_of,
     run_fit,
-    solve,
 )
 from finetune.training.setting import Fit, Setting
+from finetune.training.solver import refit_head
 
 
 @dataclass(frozen=True)
@@ -40,12 +42,14 @@ class Trained:
     Attributes:
         model: The classifier.
         temperature: What its logits are divided by; 1 if it isn't calibrated.
+        abstention: When it doesn't answer.
         validation: Logits of the validation images from weights that had not seen them, ``[V, C]``.
         phases: The contents of ``phases.json``.
     """
 
     model: nn.Module
     temperature: float
+    abstention: Abstention
     validation: np.ndarray
     phases: dict[str, Any]
 
@@ -72,9 +76,11 @@ def run_course(setting: Setting) -> Trained:
     refitted = setting.recipe.refit == "auto" and kept.out_of_fold is not None and bool(validation)
     if refitted:
         _refit(setting, model, results, kept, [*train, *validation])
+    held = _held(setting, kept, logits, labels, validation, temperature)
     return Trained(
         model=model,
         temperature=temperature,
+        abstention=fit_abstention(setting, model, held, pristine=kept.out_of_fold is not None),
         validation=kept.judged,
         phases=_audit(setting, results, kept, verdict, refitted)
         | {"temperature": temperature, "calibrated_on": source},
@@ -110,6 +116,24 @@ def _calibration_set(
     return kept.judged, setting.labels(validation), "validation images"
 
 
+def _held(
+    setting: Setting,
+    kept: PhaseResult,
+    logits: np.ndarray,
+    labels: np.ndarray,
+    validation: Sequence[Item],
+    temperature: float,
+) -> Held:
+    """The images that calibrate and, where nothing was fitted on them, the validation images."""
+    if kept.out_of_fold is None:
+        return Held(logits, labels, temperature)
+    return Held(
+        np.concatenate([logits, kept.judged]),
+        np.concatenate([labels, setting.labels(validation)]),
+        temperature,
+    )
+
+
 def _temperature(setting: Setting, logits: np.ndarray, labels: np.ndarray) -> float:
     if setting.recipe.evaluate.calibrate == "none":
         return 1.0
@@ -133,8 +157,9 @@ def _refit(
     assert isinstance(phase, SolverPhase)
     assert kept.l2 is not None
     inputs = inputs_of(setting, setting.pristine, phase, items, pristine=True)
-    head = solve(setting, phase, inputs, items, kept.l2)
-    set_head(model, torch.from_numpy(head.weight), torch.from_numpy(head.bias))
+    labels, classes = setting.labels(items), len(setting.manifest.classes)
+    weight, bias = refit_head(inputs, labels, classes, l2=kept.l2)
+    set_head(model, torch.from_numpy(weight), torch.from_numpy(bias))
     setting.reporter.say(
         f"The head of {kept.name} was solved again on all "
         f"{plural(len(items), 'training and validation image')}."

@@ -6,7 +6,7 @@ import copy
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -108,7 +108,7 @@ def _solve(
     plan.apply(model)
     before = digest(plan.frozen_tensors(model))
     inputs = inputs_of(setting, model, phase, fit.train, pristine=pristine)
-    head = solve(setting, phase, inputs, fit.train, phase.l2)
+    head = _solved(setting, phase, inputs, fit.train)
     set_head(model, torch.from_numpy(head.weight), torch.from_numpy(head.bias))
     record = _record(phase, plan, model, before, time.monotonic() - started) | {
         "ended": f"solved; {_l2_words(phase, head)}",
@@ -127,12 +127,11 @@ def _l2_words(phase: SolverPhase, head: SolvedHead) -> str:
     return f"l2 {head.l2:.3g} as the recipe says; cross-validated log loss {head.cv_log_loss:.4f}"
 
 
-def solve(
+def _solved(
     setting: Setting,
     phase: SolverPhase,
     inputs: np.ndarray,
     items: Sequence[Item],
-    l2: Literal["auto"] | float,
 ) -> SolvedHead:
     """A head for the features ``inputs`` of ``items``, ``[V, N, D]``, or ``[N, D]`` of one view."""
     groups = [item.group for item in items] if any(item.group for item in items) else None
@@ -140,7 +139,7 @@ def solve(
         inputs,
         setting.labels(items),
         len(setting.manifest.classes),
-        l2=l2,
+        l2=phase.l2,
         folds=phase.folds,
         seed=setting.recipe.seed,
         groups=groups,

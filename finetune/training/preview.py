@@ -20,6 +20,12 @@ LONG = 600.0
 
 def show_plan(setting: Setting, expected: Estimate) -> None:
     """Show which stage trains in which phase, and how long it takes."""
+    show_stages(setting)
+    _show_time(setting, expected)
+
+
+def show_stages(setting: Setting) -> None:
+    """Show which stage trains in which phase."""
     columns = [_column(setting, phase) for phase in setting.recipe.phases]
     header = ["stage", "parameters", *(phase.name for phase in setting.recipe.phases)]
     rows = [
@@ -31,7 +37,6 @@ def show_plan(setting: Setting, expected: Estimate) -> None:
         for row, first in enumerate(columns[0][0])
     ]
     setting.reporter.table("What trains, at which peak learning rate", header, rows)
-    _show_time(setting, expected)
 
 
 def _column(

@@ -1,8 +1,7 @@
 import numpy as np
 
 from finetune.evaluation import bootstrap
-from finetune.evaluation.bootstrap import intervals, resample
-from finetune.evaluation.intervals import UNDEFINED
+from finetune.evaluation.bootstrap import drawn, resample
 
 
 def _counts(labels: np.ndarray, resamples: int, seed: int) -> np.ndarray:
@@ -35,27 +34,25 @@ def test_large_data_come_in_parts(monkeypatch) -> None:
     assert [part.shape for part in parts] == [(10, 3), (10, 3), (10, 3), (10, 1)]
 
 
-def test_the_interval_of_a_mean_is_the_normal_one() -> None:
+def test_the_spread_of_a_mean_is_its_standard_error() -> None:
     values = np.random.default_rng(0).normal(size=400)
     labels = np.zeros(400, dtype=np.int64)
-    [score] = intervals(
-        np.array([values.mean()]),
-        lambda counts: (values @ counts / 400)[None],
-        labels,
-        confidence=0.95,
-        resamples=4000,
-        seed=1,
-    )
-    assert abs((score.high - score.low) / 2 - 1.96 * values.std() / 20) < 0.005
+    [means] = drawn(lambda counts: (values @ counts / 400)[None], labels, None, 4000, 1)
+    assert abs(means.std() - values.std() / 20) < 0.002
 
 
-def test_a_value_outside_its_resamplings_is_still_held() -> None:
-    labels = np.array([0, 0, 1])
+def test_groups_are_drawn_whole_and_within_their_class() -> None:
+    labels = np.array([0, 0, 0, 1, 1, 1, 1, 0])
+    groups = np.array([0, 0, 1, 2, 3, 3, 3, 2])  # group 2 holds one image of each class
+    counts = np.concatenate(list(resample(labels, 200, 4, groups)), axis=1)
+    for group in range(4):
+        assert (np.ptp(counts[groups == group], axis=0) == 0).all()
+    first = [counts[groups == group][0] for group in range(4)]
+    assert (first[0] + first[1] + first[2] == 3).all()  # all three mostly of class 0, or in halves
+    assert (first[3] == 1).all()
 
-    def biased(counts: np.ndarray) -> np.ndarray:
-        return np.full((2, counts.shape[1]), 0.5)
 
-    options = {"confidence": 0.9, "resamples": 100, "seed": 1}
-    above, unknown = intervals(np.array([0.7, np.nan]), biased, labels, **options)
-    assert (above.low, above.value, above.high) == (0.5, 0.7, 0.7)
-    assert unknown == UNDEFINED
+def test_groups_of_one_are_drawn_as_images() -> None:
+    labels = np.array([0, 1, 0, 1, 1])
+    alone = np.concatenate(list(resample(labels, 20, 4, np.arange(5))), axis=1)
+    assert np.array_equal(alone, _counts(labels, 20, 4))

@@ -13,7 +13,7 @@ from finetune.evaluation.metrics import epoch_scores, scores
 KEYS = {
     "split", "n", "classes", "confidence", "accuracy", "balanced_accuracy", "macro_f1",
     "log_loss", "brier", "ece", "roc_auc", "average_precision", "top_k", "baseline",
-    "per_class", "confusion",
+    "per_class", "confusion", "groups", "ece_by_chance", "unsure",
 }  # fmt: skip
 
 

@@ -35,8 +35,6 @@ def _sklearn(probabilities: np.ndarray, labels: np.ndarray, weight: np.ndarray) 
         metrics.average_precision_score(labels == c, probabilities[:, c], **weighted)
         for c in present
     ]
-    every_f1 = np.full(classes, np.nan)
-    every_f1[present] = f1
     return [
         recall,
         f1.mean(),
@@ -45,7 +43,6 @@ def _sklearn(probabilities: np.ndarray, labels: np.ndarray, weight: np.ndarray) 
         _calibration_error(probabilities, labels, weight),
         areas[-1] if classes == 2 else np.mean(areas),
         np.mean(precisions),
-        *every_f1,
     ]
 
 
@@ -75,9 +72,20 @@ def test_every_resampling_has_the_scores_of_scikit_learn(
         assert ours[:, column] == pytest.approx(expected, nan_ok=True, abs=1e-12)
 
 
+def test_samples_of_groups_have_the_scores_of_scikit_learn() -> None:
+    probabilities, labels = _sample(40, 3, 5, ties=True)
+    counts = next(resample(labels, 30, 1, np.arange(40) // 5))
+    ours = WeightedScores(probabilities, labels)(counts)
+    for column, weight in enumerate(counts.T):
+        drawn = weight > 0
+        if len(np.unique(labels[drawn])) == 3:
+            expected = _sklearn(probabilities[drawn], labels[drawn], weight[drawn])
+            assert ours[:, column] == pytest.approx(expected, abs=1e-12)
+
+
 def test_one_class_alone_ranks_nothing() -> None:
     probabilities, labels = _sample(10, 3, 0, ties=False)
     ours = WeightedScores(probabilities, np.ones_like(labels))(np.ones((10, 1)))[:, 0]
-    scores = dict(zip(WeightedScores.names, ours, strict=False))
+    scores = dict(zip(WeightedScores.names, ours, strict=True))
     assert np.isnan([scores["roc_auc"], scores["average_precision"]]).all()
     assert np.isfinite([scores["log_loss"], scores["balanced_accuracy"]]).all()

@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from finetune.errors import TrainingError
 from finetune.training import solver
 from finetune.training.folds import stratified_folds
-from finetune.training.solver import GRID, SolvedHead, solve_head
+from finetune.training.solver import GRID, SolvedHead, refit_head, solve_head
 
 
 def _data(n: int, d: int, classes: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -56,6 +56,16 @@ def test_it_is_scikit_learns_solution(n: int, d: int, classes: int, l2: float) -
     probabilities /= probabilities.sum(1, keepdims=True)
     own = expected.predict_proba(features.astype(np.float64) / _scale(features))
     assert probabilities == pytest.approx(own, abs=2e-4)
+
+
+@pytest.mark.parametrize("views", [1, 3])
+def test_a_refit_head_is_the_one_that_is_solved_with_folds(views: int) -> None:
+    features, labels = _data(60 * views, 40, 3)
+    stacked = features.reshape(views, 60, 40) if views > 1 else features
+    full = _solve(stacked, labels[:60], l2=1e-3, num_classes=4)  # the fourth has no image
+    weight, bias = refit_head(stacked, labels[:60], 4, l2=1e-3)
+    assert weight == pytest.approx(full.weight, abs=1e-3 * float(np.abs(full.weight).max()))
+    assert bias == pytest.approx(full.bias, abs=1e-3 * float(np.abs(full.bias).max()))
 
 
 def test_out_of_fold_logits_come_from_the_other_folds() -> None:

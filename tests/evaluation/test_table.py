@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from finetune.deploy.table import Prediction, to_frame, write_predictions
+from finetune.evaluation.table import Prediction, read_predictions, to_frame, write_predictions
 from finetune.text import from_cell
 
 CLASSES = ("=cmd", "b")
@@ -34,3 +34,15 @@ def test_a_frame_has_names_as_they_are_and_numbers_as_numbers() -> None:
     assert list(frame["path"]) == [row.path for row in ROWS]
     assert frame["p:=cmd"].dtype == np.float64
     assert np.isnan(frame["confidence"][1])
+
+
+def test_reasons_come_back_as_they_were(tmp_path: Path) -> None:
+    reason = "two or more classes are possible: =cmd, b"
+    rows = [
+        Prediction("a.png", probabilities=np.array([0.5, 0.5]), reason=each)
+        for each in (reason, "=1", "")
+    ]
+    write_predictions(tmp_path / "p.csv", rows, CLASSES)
+    found = read_predictions(tmp_path / "p.csv").predictions
+    assert [row.reason for row in found] == [reason, "=1", ""]
+    assert [row.row(CLASSES)[3] for row in found] == ["", "", "=cmd"]
