@@ -14,6 +14,7 @@ from finetune.data.files.looking import Look
 from finetune.data.fixes import Fix
 from finetune.data.manifest import PARTS, Item
 from finetune.data.metadata import MetadataLeak
+from finetune.inspection.suspects import Suspect
 from finetune.text import listed, plural
 
 
@@ -75,6 +76,8 @@ class Findings:
         problems: Odd pictures, by path.
         metadata: Traits of the files that tell the classes apart.
         lookalikes: Pairs that features find; None where no weights were given.
+        suspects: Images whose label a linear probe on features doubts, the most doubtful first;
+            None where no weights were given.
         warnings: What else a person should look at, a sentence each.
         advice: What to do, a sentence each with its reason.
         fixes: What could be done about single images.
@@ -90,6 +93,7 @@ class Findings:
     problems: Sequence[Problem]
     metadata: Sequence[MetadataLeak]
     lookalikes: Sequence[Lookalike] | None
+    suspects: Sequence[Suspect] | None
     warnings: Sequence[str]
     advice: Sequence[str]
     fixes: Sequence[Fix]
@@ -145,6 +149,7 @@ class Findings:
                 for m in self.metadata
             ],
             "lookalikes": self._lookalikes_to_list(),
+            "suspects": self._suspects_to_list(),
             "warnings": self.sentences(),
             "advice": list(self.advice),
         }
@@ -177,6 +182,15 @@ class Findings:
             }
             for each in self.lookalikes
         ]
+
+    def _suspects_to_list(self) -> list[dict[str, Any]] | None:
+        if self.suspects is None:
+            return None
+        return [
+            {"path": self.items[each.place].path, "given": each.given,
+             "suggested": each.suggested, "confidence": each.confidence, "margin": each.margin}
+            for each in self.suspects
+        ]  # fmt: skip
 
 
 def _on_conflicts(first: Sequence[Item], count: int) -> Iterator[str]:

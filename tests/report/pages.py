@@ -79,6 +79,7 @@ def make_findings(items: Sequence[Item], root: Path = Path("nowhere"), **found: 
         "problems": [],
         "metadata": [],
         "lookalikes": None,
+        "suspects": None,
         "warnings": [],
         "advice": [],
         "fixes": [],
