@@ -72,12 +72,14 @@ class Pictures:
         features: ``[N, D]``.
         labels: Class indices ``[N]``.
         classes: How many classes there are.
+        groups: Names of what belongs together, ``[N]``; empty: a group of its own.
     """
 
     name: str
     features: np.ndarray
     labels: np.ndarray
     classes: int
+    groups: list[str]
 
 
 def look(folder: Path, weights: Path) -> Pictures:
@@ -101,7 +103,8 @@ def look(folder: Path, weights: Path) -> Pictures:
                 yield rows
 
     rows = outputs.always([item.digest for item in items], compute).float().numpy()
-    return Pictures(folder.name, rows, manifest.labels(items), len(manifest.classes))
+    groups = [item.group for item in items]
+    return Pictures(folder.name, rows, manifest.labels(items), len(manifest.classes), groups)
 
 
 @dataclass(frozen=True)

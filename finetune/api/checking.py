@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
 
 from finetune.api.planning import PathName, Plan, absolute, load, setting_of
 from finetune.console import Reporter, automatic
@@ -13,7 +17,7 @@ from finetune.data.manifest import Manifest
 from finetune.data.reading import check_exists
 from finetune.errors import RunError
 from finetune.files import write_json, write_text
-from finetune.inspection.checking import check_data, with_lookalikes
+from finetune.inspection.checking import check_data, with_lookalikes, with_suspects
 from finetune.inspection.findings import Findings
 from finetune.model.backbone import input_spec
 from finetune.model.pretrained import Choice
@@ -23,6 +27,7 @@ from finetune.recipe.overrides import sets
 from finetune.recipe.schema import Recipe
 from finetune.report.check_page import check_page
 from finetune.run import check_run_place
+from finetune.training.probing import probed
 
 FIXES, RECORD, PAGE = "fixes.csv", "check.json", "check.html"
 """What a check writes to its folder."""
@@ -45,8 +50,8 @@ def check(
             is written.
         recipe: Says how DATA would be divided.
         overrides: ``KEY=VALUE`` each, as after ``--set``.
-        weights: A weights file: the network's features then find more pictures that are alike.
-            They are told and never used to divide.
+        weights: A weights file: the network's features then find more pictures that are alike,
+            which are told and never used to divide, and labels that are doubtful.
         reporter: Who is told; progress in a notebook or on a terminal by default.
 
     Raises:
@@ -108,7 +113,26 @@ def _looked_at_by(
     places = [place for place, item in enumerate(findings.items) if item.status == "ok"]
     items = [findings.items[place] for place in places]
     features = setting_of(planned, None, reporter).pristine_features(items)
-    return with_lookalikes(findings, places, features)
+    return _probed(with_lookalikes(findings, places, features), places, features, planned, reporter)
+
+
+def _probed(
+    findings: Findings,
+    places: Sequence[int],
+    features: npt.NDArray[np.float32],
+    planned: Plan,
+    reporter: Reporter,
+) -> Findings:
+    """``findings`` with the labels that a linear probe doubts in images that it has not seen."""
+    items = [findings.divided[place] for place in places]
+    labels, classes = planned.manifest.labels(items), planned.manifest.classes
+    if len(np.unique(labels)) < 2:
+        return replace(findings, suspects=[])
+    with reporter.task("doubtful labels", 1, "probe") as task:
+        groups = [item.group for item in items]
+        probabilities = probed(features, labels, len(classes), groups, planned.recipe.seed)
+        task.advance()
+    return with_suspects(findings, places, probabilities, classes)
 
 
 def _write(folder: Path, findings: Findings, max_pixels: int, reporter: Reporter) -> None:

@@ -92,3 +92,8 @@ def _rows(findings: Findings) -> Iterator[tuple[str, list[str]]]:
             "pairs alike to the network",
             [f"{items[p.first].path} ~ {items[p.second].path}" for p in pairs],
         )
+    if findings.suspects is not None:
+        yield (
+            "labels that are doubtful",
+            [f"{items[each.place].path}: {each.suggested}?" for each in findings.suspects],
+        )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from finetune.console import Reporter, automatic
 from finetune.deploy.bundle import Classifier, load_bundle
+from finetune.deploy.explaining import explain_files
 from finetune.deploy.inputs import find_images
 from finetune.deploy.prediction import check_abstains, look, probabilities, reasons
 from finetune.evaluation.names import SCORE_NAMES
@@ -22,6 +23,7 @@ from finetune.text import printable
 
 if TYPE_CHECKING:
     import pandas as pd
+    from PIL import Image
     from torch import nn
 
 
@@ -96,6 +98,31 @@ class Run:
         files = [fspath(name) for name in names]
         predictions = predict_files(self.classifier, files, reporter, abstain=abstain)
         return to_frame(predictions, self.classifier.classes)
+
+    def explain(
+        self,
+        inputs: str | PathLike[str] | Sequence[str | PathLike[str]],
+        reporter: Reporter | None = None,
+        *,
+        class_name: str | None = None,
+    ) -> list[Image.Image]:
+        """Each picture as the network sees it, with heat where it speaks for a class.
+
+        What is shown is said of the network's last stage (`finetune.evaluation.explanation`): where
+        it looks, not whether it is right to.
+
+        Args:
+            inputs: Images, folders of images, or globs.
+            reporter: Who is told; a progress bar in a notebook or on a terminal by default.
+            class_name: The class that is asked about; None: for each picture the predicted one.
+
+        Raises:
+            DataError: An input names no image, an image can't be read, or there is no such class.
+            WeightsError: The network gives no map of the picture.
+        """
+        names = [inputs] if isinstance(inputs, (str, PathLike)) else list(inputs)
+        files = [fspath(name) for name in names]
+        return explain_files(self.classifier, files, reporter, class_name=class_name)
 
     def __repr__(self) -> str:
         score = self.metrics["accuracy"]

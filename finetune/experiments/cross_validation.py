@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from finetune.data.fixes import write_fixes
 from finetune.data.manifest import Item
 from finetune.evaluation.calibration import softmax
 from finetune.evaluation.clusters import group_numbers
@@ -24,8 +25,9 @@ from finetune.experiments.folds import Fold
 from finetune.experiments.side_by_side import side_by_side, solved_at_once
 from finetune.experiments.trial import Outcome, is_solved, run_trial, with_images
 from finetune.files import write_json
+from finetune.inspection.suspects import suspect_fixes, suspects
 from finetune.recipe.schema import SolverPhase
-from finetune.text import duration
+from finetune.text import duration, plural
 from finetune.training.estimate import Estimate, estimate
 from finetune.training.preview import show_stages
 from finetune.training.setting import Setting
@@ -56,6 +58,7 @@ class CrossValidating:
         outcomes = self._outcomes()
         judged = [self._judged(f, o) for f, o in zip(self.folds, outcomes, strict=True)]
         self._write_answers(judged)
+        self._write_fixes(judged)
         write_json(self.directory.scores, self._scores(judged, outcomes))
 
     def show(self) -> None:
@@ -121,6 +124,19 @@ class CrossValidating:
         for fold, outcome in zip(scores["by_fold"], outcomes, strict=True):
             fold |= {"kept": outcome.phases["kept"], "temperature": outcome.temperature}
         return scores
+
+    def _write_fixes(self, judged: Sequence[JudgedFold]) -> None:
+        """A row for each image whose label is doubtful, by the mean of what the repeats say."""
+        classes, repeats = self.setting.manifest.classes, max(fold.repeat for fold in judged)
+        mean = np.zeros((len(self.pool), len(classes)))
+        for fold in judged:
+            mean[fold.positions] += softmax(fold.logits, fold.temperature) / repeats
+        groups = group_numbers([item.group for item in self.pool])
+        found = suspects(mean, self.setting.labels(self.pool), classes, groups)
+        write_fixes(self.directory.fixes, suspect_fixes(found, self.pool))
+        if found:
+            labels = plural(len(found), "label is", "labels are")
+            self.setting.reporter.say(f"{labels} doubtful: {self.directory.fixes.name} has them.")
 
     def _write_answers(self, judged: Sequence[JudgedFold]) -> None:
         """`out_of_fold.csv`: a row for each image and repeat, sorted by repeat and path."""

@@ -55,6 +55,11 @@ class ExperimentDirectory:
         return self.path / "out_of_fold.csv"
 
     @property
+    def fixes(self) -> Path:
+        """Images whose label is doubtful, as `data.fixes` takes them."""
+        return self.path / "fixes.csv"
+
+    @property
     def scores(self) -> Path:
         """The scores; written last."""
         return self.path / "cv.json"

@@ -20,10 +20,12 @@ from finetune.data.metadata import metadata_leaks
 from finetune.data.parts.dividing import as_given
 from finetune.data.reading import list_data
 from finetune.data.surveying import Survey, divide_survey, survey
+from finetune.evaluation.clusters import group_numbers
 from finetune.inspection.advice import advise
 from finetune.inspection.findings import Copies, Findings, Lookalike, Problem
 from finetune.inspection.lookalikes import alike
 from finetune.inspection.suggesting import suggest
+from finetune.inspection.suspects import suspect_fixes, suspects
 from finetune.recipe.schema import DataOptions
 from finetune.text import listed, plural
 
@@ -63,6 +65,7 @@ def check_data(data: Path, options: DataOptions, seed: int, reporter: Reporter) 
         metadata=metadata,
         lookalikes=None,
         notes=[*listing.notes, *told.notes],
+        suspects=None,
         warnings=[
             *listing.warnings,
             *_faults(surveyed, divided),
@@ -92,6 +95,34 @@ def with_lookalikes(
     pairs = alike(features, [cluster for cluster in known if cluster])
     found = [Lookalike(places[one], places[other], cosine) for one, other, cosine in pairs]
     return replace(findings, lookalikes=found)
+
+
+def with_suspects(
+    findings: Findings,
+    places: Sequence[int],
+    probabilities: npt.NDArray[np.floating],
+    classes: Sequence[str],
+) -> Findings:
+    """``findings`` with the images whose label is doubtful, and a row of ``fixes`` for each.
+
+    Args:
+        findings: Of `check_data`.
+        places: Of the N items that ``probabilities`` are of.
+        probabilities: Out-of-fold, ``[N, C]``.
+        classes: The C classes' names, the items' among them.
+    """
+    items = [findings.divided[place] for place in places]
+    index = {name: number for number, name in enumerate(classes)}
+    labels = np.array([index[item.label] for item in items], dtype=np.int64)
+    groups = group_numbers([item.group for item in items])
+    found = [
+        replace(each, place=places[each.place])
+        for each in suspects(probabilities, labels, classes, groups)
+    ]
+    copies = [each.places for each in findings.copies]
+    more = suspect_fixes(found, findings.items, findings.fixes, copies)
+    fixes = sorted([*findings.fixes, *more], key=lambda fix: fix.path)
+    return replace(findings, suspects=found, fixes=fixes)
 
 
 @dataclass

@@ -14,6 +14,7 @@ from finetune.data.files.looking import Look
 from finetune.data.fixes import Fix
 from finetune.data.manifest import PARTS, Item
 from finetune.data.metadata import MetadataLeak
+from finetune.inspection.suspects import Suspect
 from finetune.text import listed, plural
 
 
@@ -76,6 +77,8 @@ class Findings:
         metadata: Traits of the files that tell the classes apart.
         lookalikes: Pairs that features find; None where no weights were given.
         notes: What was done with DATA, a sentence each.
+        suspects: Images whose label a linear probe on features doubts, the most doubtful first;
+            None where no weights were given.
         warnings: What else a person should look at, a sentence each.
         advice: What to do, a sentence each with its reason.
         fixes: What could be done about single images.
@@ -92,6 +95,7 @@ class Findings:
     metadata: Sequence[MetadataLeak]
     lookalikes: Sequence[Lookalike] | None
     notes: Sequence[str]
+    suspects: Sequence[Suspect] | None
     warnings: Sequence[str]
     advice: Sequence[str]
     fixes: Sequence[Fix]
@@ -148,6 +152,7 @@ class Findings:
             ],
             "lookalikes": self._lookalikes_to_list(),
             "notes": list(self.notes),
+            "suspects": self._suspects_to_list(),
             "warnings": self.sentences(),
             "advice": list(self.advice),
         }
@@ -180,6 +185,15 @@ class Findings:
             }
             for each in self.lookalikes
         ]
+
+    def _suspects_to_list(self) -> list[dict[str, Any]] | None:
+        if self.suspects is None:
+            return None
+        return [
+            {"path": self.items[each.place].path, "given": each.given,
+             "suggested": each.suggested, "confidence": each.confidence, "margin": each.margin}
+            for each in self.suspects
+        ]  # fmt: skip
 
 
 def _on_conflicts(first: Sequence[Item], count: int) -> Iterator[str]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from finetune.data.files.oddities import TINY
 from finetune.data.manifest import Item
 from finetune.inspection.findings import Copies, Findings, Problem
+from finetune.inspection.suspects import Suspect
 from finetune.report.pictures import Group, Picture, Section, evenly
 from finetune.text import plural
 
@@ -35,8 +36,9 @@ _KINDS = {
 
 def picture_sections(findings: Findings) -> Iterator[Section]:
     """What is wrong with pictures, the gravest first; nothing where nothing was found."""
-    sections = (leaks(findings), conflicts(findings), copies(findings), lookalikes(findings))
-    yield from (section for section in (*sections, odd(findings)) if section.count)
+    grave = leaks(findings), conflicts(findings), doubtful(findings)
+    slight = copies(findings), lookalikes(findings), odd(findings)
+    yield from (section for section in (*grave, *slight) if section.count)
 
 
 def leaks(findings: Findings) -> Section:
@@ -69,6 +71,21 @@ def conflicts(findings: Findings) -> Section:
         len(found),
         [_cluster(findings, each) for each in found[:MOST_CLUSTERS]],
         entries=len(found),
+    )
+
+
+def doubtful(findings: Findings) -> Section:
+    """Images that a linear probe takes for another class, by the class that they have."""
+    found = findings.suspects or ()
+    shown = [_doubted(findings, each) for each in found[:MOST_PAIRS]]
+    return Section(
+        "doubtful",
+        "Labels that are doubtful",
+        "A linear probe that had not seen these pictures takes them for another class. Some labels "
+        "are wrong, some pictures are just hard: look at each before you follow fixes.csv. Test "
+        "images that are relabelled unseen make scores come out too good.",
+        len(found),
+        [Group("The most doubtful first", shown, len(found))],
     )
 
 
@@ -150,6 +167,11 @@ def class_grid(findings: Findings) -> Section:
         groups,
         entries=len(names),
     )
+
+
+def _doubted(findings: Findings, found: Suspect) -> Picture:
+    note = f"{found.suggested}? ({found.confidence:.2f})"
+    return Picture.of(findings.divided[found.place], note)
 
 
 def _pair(title: str, first: Item, second: Item) -> Group:

@@ -29,6 +29,7 @@ _GRAVE = (
     ("conflicts", "picture", "{count} in several classes at once: labels are wrong."),
 )
 _SLIGHT = (
+    ("doubtful", "label", "{count} doubted by a linear probe on pictures that it had not seen."),
     ("lookalikes", "pair", "{count} of pictures that look alike to a pretrained network."),
     ("copies", "picture", "{count} more than once in one class."),
 )

@@ -78,3 +78,23 @@ def test_a_network_finds_what_pixels_do_not_show(data: Path, tmp_path: Path) -> 
     pairs = json.loads((out / "check.json").read_text(encoding="utf-8"))["lookalikes"]
     assert all({"paths", "labels", "cosine"} == set(pair) for pair in pairs)
     assert ["blue/twin.png", "red/000.png"] not in [pair["paths"] for pair in pairs]
+
+
+def test_a_network_doubts_a_label_that_is_wrong(
+    photos: Callable[..., Path], tmp_path: Path
+) -> None:
+    torch.manual_seed(1)
+    weights = tmp_path / "weights.safetensors"
+    save_file(timm.create_model("test_resnet").state_dict(), weights)
+    data = photos({"red": 20, "green": 20}, noise=10)
+    (data / "green" / "007.png").rename(data / "red" / "moved.png")
+    out = tmp_path / "checked"
+    arguments = ["--weights", str(weights), "--set", "model.backbone=test_resnet"]
+    shown = run(str(data), "--out", str(out), *arguments)
+    assert "labels that are doubtful" in shown.stdout
+    (told,) = json.loads((out / "check.json").read_text(encoding="utf-8"))["suspects"]
+    assert (told["path"], told["given"], told["suggested"]) == ("red/moved.png", "red", "green")
+    fixes = (out / "fixes.csv").read_text(encoding="utf-8").splitlines()
+    (row,) = [fix for fix in fixes if fix.endswith("relabel to green")]
+    assert row.startswith("red/moved.png,trainings that never saw it say green with ")
+    assert "Labels that are doubtful" in (out / "check.html").read_text(encoding="utf-8")

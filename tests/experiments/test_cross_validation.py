@@ -13,6 +13,7 @@ from safetensors.numpy import load_file
 import finetune
 from finetune.api.planning import plan, setting_of
 from finetune.console import Silent
+from finetune.data.fixes import read_fixes
 from finetune.data.manifest import read_manifest
 from finetune.errors import RunError
 from finetune.evaluation.calibration import fit_temperature, softmax
@@ -63,7 +64,7 @@ def test_its_directory_is_no_run_and_the_scores_are_there(
     names = {path.name for path in done.path.iterdir()}
     assert names == {
         *("recipe.yaml", "data.csv", "experiment.json"),
-        *("folds", "out_of_fold.csv", "cv.json"),
+        *("folds", "out_of_fold.csv", "fixes.csv", "cv.json"),
     }
     assert not is_run(done.path)
     assert done.scores["n"] == 30
@@ -98,7 +99,7 @@ def test_what_is_finished_is_not_done_again(
     assert not ExperimentDirectory(tmp_path / "cv").complete
     again = cross_validate(data, tmp_path / "cv", folds=3, repeats=1)
     assert len(begun) == 4
-    for name in ("out_of_fold.csv", "cv.json"):
+    for name in ("out_of_fold.csv", "fixes.csv", "cv.json"):
         assert (again.path / name).read_bytes() == (whole.path / name).read_bytes()
     cross_validate(data, tmp_path / "cv", folds=3, repeats=1)  # complete: nothing is done
     assert len(begun) == 4
@@ -176,3 +177,19 @@ def test_groups_of_data_stay_in_one_fold_and_widen_the_intervals(
     numbers = [files.index(path) // 6 for path in done.out_of_fold["path"]]
     said = done.out_of_fold.assign(group=numbers)
     assert (said.groupby("group")["fold"].nunique() == 1).all()
+
+
+def test_labels_that_its_trainings_doubt_are_in_fixes(
+    photos: Photos, tmp_path: Path, cross_validate
+) -> None:
+    data = photos({"red": 20, "green": 20}, noise=10)
+    (data / "green" / "007.png").rename(data / "red" / "moved.png")
+    done = cross_validate(data, tmp_path / "cv", folds=3, repeats=2)
+    (fix,) = read_fixes(done.directory.fixes)
+    assert (fix.path, fix.suggestion) == ("red/moved.png", "relabel to green")
+    rows = done.out_of_fold.query("path == 'red/moved.png'")
+    assert fix.problem.endswith(f"say green with {rows['p:green'].mean():.2f}")
+    again = cross_validate(
+        data, tmp_path / "again", "linear_probe", f"data.fixes={done.directory.fixes}", folds=3
+    )
+    assert read_fixes(again.directory.fixes) == []

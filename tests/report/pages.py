@@ -80,6 +80,7 @@ def make_findings(items: Sequence[Item], root: Path = Path("nowhere"), **found: 
         "metadata": [],
         "lookalikes": None,
         "notes": [],
+        "suspects": None,
         "warnings": [],
         "advice": [],
         "fixes": [],

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from finetune.inspection.findings import Copies, Problem
-from finetune.report.check_sections import class_grid, conflicts, copies, odd
+from finetune.inspection.suspects import Suspect
+from finetune.report.check_sections import MOST_PAIRS, class_grid, conflicts, copies, doubtful, odd
 from tests.report.pages import make_findings, make_items
 
 
@@ -39,6 +40,18 @@ def test_a_large_cluster_shows_each_of_its_labels():
     (group,) = conflicts(make_findings(items, copies=[Copies(tuple(range(20)), "near")])).groups
     assert {picture.label for picture in group.pictures} == {"c0", "other"}
     assert (len(group.pictures), group.total) == (6, 20)
+
+
+def test_doubtful_labels_are_shown_with_what_they_are_taken_for():
+    items = make_items(100)
+    found = [Suspect(place, items[place].label, "c9", 0.97, 0.9) for place in range(99, 20, -1)]
+    section = doubtful(make_findings(items, suspects=found))
+    assert section.count == 79
+    (group,) = section.groups
+    assert group.total - group.left == len(group.pictures) == MOST_PAIRS
+    first = group.pictures[0]
+    assert (first.path, first.label, first.note) == ("c1/99.png", "c1", "c9? (0.97)")
+    assert doubtful(make_findings(items)).count == 0
 
 
 def test_odd_pictures_stand_by_kind_and_unknown_kinds_last():
