@@ -15,7 +15,7 @@ def stratified_folds(
     Members of each class are shuffled and dealt out in turn, each class going on at the fold where
     the one before it ended, so that folds differ by at most one image and a class of one image
     is no obstacle. Groups are dealt out whole, the largest first, each to the fold where it
-    unbalances the classes least.
+    unbalances the classes least; no fold is left empty where there are groups enough.
 
     Args:
         labels: Class indices ``[N]``.
@@ -63,8 +63,12 @@ def _deal_groups(
     filled = np.zeros((folds, counts.shape[1]))
     fold_of = np.empty(len(unique), dtype=np.int64)
     order = generator.permutation(len(unique))
-    for group in order[np.argsort(-counts[order].sum(1), kind="stable")]:
+    largest_first = order[np.argsort(-counts[order].sum(1), kind="stable")]
+    for left, group in zip(range(len(unique), 0, -1), largest_first, strict=True):
         excess = ((filled + counts[group] - target) ** 2 - (filled - target) ** 2).sum(1)
+        empty = filled.sum(1) == 0
+        if left <= empty.sum():  # else a fold would get none
+            excess[~empty] = np.inf
         fold_of[group] = int(excess.argmin())
         filled[fold_of[group]] += counts[group]
     return fold_of[member]

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from finetune.data.manifest import Item, Manifest
@@ -29,6 +29,7 @@ def _manifest(labels: list[int], groups: list[str]) -> Manifest:
     repeats=st.integers(1, 3),
     every=st.sampled_from([0, 2]),
 )
+@example(labels=[0, 0, 1, 1, 0, 0, 1, 1, 1, 1, 0, 0], folds=4, repeats=1, every=2)
 def test_every_image_is_judged_once_a_repeat_and_no_group_is_cut(
     labels: list[int], folds: int, repeats: int, every: int
 ) -> None:

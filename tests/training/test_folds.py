@@ -42,3 +42,11 @@ def test_an_empty_group_name_binds_nothing() -> None:
     y = np.zeros(10, dtype=np.int64)
     assert len(stratified_folds(y, 5, 1, [""] * 10)) == 5
     assert len(stratified_folds(y, 5, 1, ["a", *[""] * 9])) == 5
+
+
+def test_no_fold_is_left_empty_where_there_are_groups_enough() -> None:
+    labels = np.array([0, 0, 1, 1, 0, 0, 1, 1, 1, 1, 0, 0])
+    groups = [f"g{n // 2}" for n in range(12)]
+    for seed in range(30):
+        assert len(stratified_folds(labels, 4, seed, groups)) == 4
+        assert len(stratified_folds(labels, 6, seed, groups)) == 6
