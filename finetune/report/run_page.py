@@ -10,6 +10,7 @@ from markupsafe import Markup
 from finetune.files import write_text
 from finetune.report.answers import least_certain, worst
 from finetune.report.confusion import confusion
+from finetune.report.curves import class_charts, confidence_charts, training_charts
 from finetune.report.evidence import Evidence, read_evidence
 from finetune.report.rendering import render, template_text
 from finetune.report.run_tables import (
@@ -54,6 +55,8 @@ def run_page(evidence: Evidence) -> str:
         uncertain=least_certain(evidence.answers),
         most=MOST_SHOWN,
         sections=data_sections(evidence),
+        charts=[*training_charts(evidence), *confidence_charts(evidence)],
+        class_charts=class_charts(evidence),
         phases=phase_audits(evidence.phases),
         surroundings=surroundings(evidence.environment),
         command=repeated(evidence),

@@ -70,7 +70,16 @@ def make_evidence(
         items=(*items, *more),
         table=table,
         answers=scored,
-        log=[],
+        log=[
+            {
+                "fit": "main",
+                "phase": words,
+                "epoch": str(epoch),
+                "train_loss": str(1 / epoch),
+                "val_log_loss": str(1.5 / epoch),
+            }
+            for epoch in range(1, 6)
+        ],
         thumbnails=dict.fromkeys(pictured(scored), picture),
     )
 
