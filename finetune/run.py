@@ -79,6 +79,16 @@ class RunDirectory:
         return self.path / "metrics.json"
 
     @property
+    def images(self) -> Path:
+        """Thumbnails of the images that the report shows."""
+        return self.path / "images"
+
+    @property
+    def report(self) -> Path:
+        """A page for people, with all that it shows inside."""
+        return self.path / "report.html"
+
+    @property
     def lock(self) -> Path:
         """Who is at work in it; there only as long as somebody is, or was killed."""
         return self.path / ".lock"

@@ -5,6 +5,7 @@ from finetune.api.comparing import compare
 from finetune.api.cross_validating import cv
 from finetune.api.curving import learning_curve
 from finetune.api.planning import Plan, plan
+from finetune.api.reporting import report
 from finetune.api.training import resume, train
 from finetune.api.using import evaluate, load_run, predict
 from finetune.deploy.result import Run
@@ -20,6 +21,7 @@ __all__ = [
     "load_run",
     "plan",
     "predict",
+    "report",
     "resume",
     "train",
 ]

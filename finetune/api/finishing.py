@@ -2,26 +2,59 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from finetune.api.planning import Plan
+from finetune.console import Reporter
 from finetune.deploy.bundle import Classifier, load_bundle, save_bundle
 from finetune.deploy.prediction import look
 from finetune.deploy.scoring import predictions_for, score, score_read, unreadable, without_copies
 from finetune.evaluation.table import write_predictions
 from finetune.model.backbone import local_dir_config
+from finetune.report.kept_pictures import keep_pictures
+from finetune.report.run_page import write_report
 from finetune.run import RunDirectory
 from finetune.training.course import Trained
 from finetune.training.setting import Setting
 
 
 def finish(run: RunDirectory, planned: Plan, setting: Setting, trained: Trained) -> None:
-    """Save the classifier, load what was saved, score it, and write all down."""
+    """Save the classifier, load what was saved, score it, write all down, and report on it."""
     run.write_json(run.phases, trained.phases)
     save_bundle(run.model, _classifier(planned, setting, trained))
-    run.write_json(run.metrics, _score_saved(run, planned, setting, trained))
+    metrics = _score_saved(run, planned, setting, trained)
+    reporter = setting.reporter
+    with _told(run, "Its pictures", reporter):
+        pixels = planned.recipe.data.max_pixels
+        keep_pictures(run, planned.manifest, metrics["split"], pixels, reporter)
+    run.write_json(run.metrics, metrics)
+    report_on(run, reporter)
+
+
+def report_on(run: RunDirectory, reporter: Reporter) -> None:
+    """Write the report of a whole training; where that fails, say so, and leave it whole."""
+    with _told(run, "Its report", reporter):
+        write_report(run)
+
+
+@contextmanager
+def _told(run: RunDirectory, what: str, reporter: Reporter) -> Iterator[None]:
+    """What fails here takes nothing from the training: it is told, and no more.
+
+    Not only what a user can mend: hours of training must not end in the error of a page.
+    """
+    try:
+        yield
+    except Exception as error:
+        told = f"{type(error).__name__}: {error}"
+        reporter.warn(
+            f"{what} could not be written ({told}). The training is whole; "
+            f"`finetune report {run.path}` tries again."
+        )
 
 
 def _classifier(planned: Plan, setting: Setting, trained: Trained) -> Classifier:

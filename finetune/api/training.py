@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from finetune.api.finishing import finish
+from finetune.api.finishing import finish, report_on
 from finetune.api.planning import PathName, Plan, load, plan, setting_of
 from finetune.console import Reporter, automatic
 from finetune.data.manifest import Manifest, read_manifest
@@ -98,6 +98,8 @@ def resume(run: PathName, data: PathName | None = None, *, reporter: Reporter | 
                 sweep(directory.path)
                 return _go_on(directory, environment, data, reporter)
     clear(directory.checkpoints)  # there still, if the run was killed at its very end
+    if not directory.report.is_file():
+        report_on(directory, reporter)
     reporter.say(f"{run} is complete; there is nothing to go on with.")
     return Run(directory)
 

@@ -144,6 +144,14 @@ def evaluate(
 
 
 @app.command()
+def report(run: Annotated[Path, typer.Argument(help="A run directory.")]) -> None:
+    """Write the report of a run again: report.html, made from its directory alone."""
+    from finetune.cli.report import write_report
+
+    write_report(run)
+
+
+@app.command()
 def cv(
     data: Annotated[str, typer.Argument(help="Labelled images, in the forms that train takes.")],
     folds: Annotated[

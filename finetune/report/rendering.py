@@ -29,8 +29,15 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(number=_number, plural=plural, shortened=shortened)
+    environment.filters.update(number=_number, percent=percent, plural=plural, shortened=shortened)
     return environment
+
+
+def template_text(name: str) -> str:
+    """A file beside the templates, as it is."""
+    loader = environment().loader
+    assert loader is not None
+    return loader.get_source(environment(), name)[0]
 
 
 def _printable(value: object) -> object:
@@ -42,6 +49,11 @@ def _printable(value: object) -> object:
 
 def _number(value: int) -> str:
     return f"{value:,}"
+
+
+def percent(value: float | None) -> str:
+    """``90.8 %``; a dash where it is undefined."""
+    return "–" if value is None else f"{100 * value:.1f} %"
 
 
 def shortened(name: str, longest: int = _LONGEST) -> str:

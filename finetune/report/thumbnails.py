@@ -34,14 +34,19 @@ class Thumbnail:
     """A picture of at most `LONGER_SIDE` pixels.
 
     Attributes:
-        uri: All of it, as a ``data:`` address.
+        data: All of it, as WebP.
         width: Pixels.
         height: Pixels.
     """
 
-    uri: str
+    data: bytes
     width: int
     height: int
+
+    @property
+    def uri(self) -> str:
+        """All of it, as a ``data:`` address."""
+        return f"data:image/webp;base64,{base64.b64encode(self.data).decode('ascii')}"
 
 
 def make_thumbnails(
@@ -77,8 +82,7 @@ def thumbnail(path: Path, max_pixels: int) -> Thumbnail:
         image.draft(image.mode, (2 * LONGER_SIDE, 2 * LONGER_SIDE))
         picture = upright_rgb(image)
         picture.thumbnail((LONGER_SIDE, LONGER_SIDE), Image.Resampling.LANCZOS)
-        encoded = base64.b64encode(_encoded(picture)).decode("ascii")
-        return Thumbnail(f"data:image/webp;base64,{encoded}", *picture.size)
+        return Thumbnail(_encoded(picture), *picture.size)
 
 
 def _encoded(picture: Image.Image) -> bytes:

@@ -14,7 +14,7 @@ from finetune.data.manifest import Item
 from finetune.inspection.findings import Findings
 
 EMPTY = frozenset({"meta", "img", "br", "wbr"})
-DRAWN = frozenset({"rect", "line"})
+DRAWN = frozenset({"rect", "line", "path", "circle"})
 
 
 class Page(HTMLParser):
@@ -48,7 +48,7 @@ class Page(HTMLParser):
         assert self._open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        if "style" not in self._open:
+        if not {"style", "script"} & set(self._open):
             self._said += data
         if {"h1", "h2"} & set(self._open):
             self.headings[-1] += data
