@@ -65,6 +65,8 @@ def test_the_run_directory_holds_what_the_contract_says(run: finetune.Run) -> No
         "model",
         "predictions.csv",
         "metrics.json",
+        "report.html",
+        "images",
     }
     assert {path.name for path in (run.path / "model").iterdir()} == {
         "model.safetensors",

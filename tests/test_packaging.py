@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import sysconfig
@@ -63,9 +64,15 @@ def test_the_wheel_runs_outside_the_checkout(wheel: Path, tmp_path: Path) -> Non
     # The dependencies of this environment, without its own editable finetune.
     (site / "dependencies.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
     python = str(home / "bin" / "python")
+    alone = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     where = "import finetune; finetune.train; print(finetune.__file__)"
     found = subprocess.run(
-        [python, "-c", where], capture_output=True, text=True, check=True, cwd=tmp_path
+        [python, "-c", where],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+        env=alone,
     )
     assert found.stdout.startswith(str(home))
     for words, folder in (("recipes list", "recipes"), ("datasets list", "datasets")):
@@ -75,6 +82,7 @@ def test_the_wheel_runs_outside_the_checkout(wheel: Path, tmp_path: Path) -> Non
             text=True,
             check=True,
             cwd=tmp_path,
+            env=alone,
         )
         for described in (ROOT / folder).glob("*.yaml"):
             assert described.stem in listed.stdout
