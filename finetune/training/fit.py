@@ -17,7 +17,7 @@ from finetune.model.precision import shortened_products
 from finetune.recipe.schema import GradientPhase
 from finetune.training.freeze import FreezePlan
 from finetune.training.keeping import Keeper, kept_place, restore
-from finetune.training.length import images_seen, total_steps
+from finetune.training.length import epoch_length, images_seen, total_steps
 from finetune.training.module import PhaseModule
 from finetune.training.passage import Passage, passage_of
 from finetune.training.place import Place
@@ -112,14 +112,14 @@ def _module(
     place: Place,
     passage: Passage,
 ) -> PhaseModule:
-    images = len(fit.train)
-    steps = total_steps(phase, images)
+    steps = total_steps(phase, len(fit.train))
     factor = schedule(phase.lr_schedule, steps)
     stepper = stepper_for(
-        setting, model, plan, phase, passage.pass_through, factor, setting.reporter.say
+        setting, fit.train, model, plan, phase, passage.pass_through, factor, setting.reporter.say
     )
     seed_place = (setting.recipe.seed, "step", position)
-    return PhaseModule(model, plan, phase, stepper, images, steps, seed_place, place)
+    length = epoch_length(phase, len(fit.train))
+    return PhaseModule(model, plan, phase, stepper, length, steps, seed_place, place)
 
 
 def _is_over(module: PhaseModule, watch: EpochEnd) -> bool:
@@ -129,7 +129,7 @@ def _is_over(module: PhaseModule, watch: EpochEnd) -> bool:
 
 
 class _Validation:
-    """Gives log loss, accuracy and balanced accuracy, before calibration, and keeps the logits."""
+    """Gives the scores of an epoch, before calibration, and keeps the logits."""
 
     def __init__(self, setting: Setting, fit: Fit, passage: Passage, phase: GradientPhase) -> None:
         self._labels = setting.labels(fit.monitor)
@@ -153,7 +153,7 @@ def _bar(
     setting: Setting, fit: Fit, phase: GradientPhase, place: Place, title: str
 ) -> Iterator[Task]:
     images = len(fit.train)
-    done = images * place.epoch + place.images
+    done = epoch_length(phase, images) * place.epoch + place.images
     with setting.reporter.task(title, images_seen(phase, images), "images", done) as task:
         yield task
 

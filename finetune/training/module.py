@@ -26,7 +26,7 @@ class PhaseModule(LightningModule):
         plan: What trains.
         phase: How it trains.
         stepper: Adds up gradients and steps.
-        images: Training images of an epoch.
+        images: Images that an epoch shows.
         steps: Optimiser steps of the phase.
         seed_place: What torch draws is a function of this, of the epoch and of the batch.
         place: How far the phase is; it is kept up to date.

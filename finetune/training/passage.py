@@ -21,8 +21,9 @@ from finetune.features.views import stored_loader
 from finetune.model.normalise import normalise
 from finetune.recipe.schema import AugmentOptions, GradientPhase
 from finetune.training.freeze import FreezePlan
-from finetune.training.length import epochs_begun, view_count
+from finetune.training.length import epochs_begun
 from finetune.training.pictures import pictures_of
+from finetune.training.sampling import turns_of, views_of
 from finetune.training.setting import Fit, Setting
 from finetune.training.stored import StoredPart
 
@@ -69,7 +70,8 @@ def passage_of(
         rows = stored.views(fit.train, phase)
         if rows is not None:
             order = (phase.batch_size, setting.recipe.seed, position, first_epoch, first_batch)
-            batches = TrainBatches(len(fit.train), *order)
+            turns = turns_of(phase, setting.labels(fit.train))
+            batches = TrainBatches(len(fit.train), *order, turns)
             through = _compiled(setting, stored_forward(setting, stored.halves))
             return Passage(stored_loader(rows, batches), through, stored.logits)
     loader = live_loader(setting, fit.train, plan, phase, position, first_epoch, first_batch)
@@ -106,7 +108,7 @@ def live_loader(
     keep: bool = True,
 ) -> DataLoader[Any]:
     """Augmented pictures; ``keep``: decoded pictures are kept from epoch to epoch."""
-    options = setting.augment(phase)
+    options, labels = setting.augment(phase), setting.labels(items)
     frozen = len(plan.trained) < len(plan.stages)
     again = keep and epochs_begun(phase, len(items)) > 1
     return train_loader(
@@ -121,8 +123,9 @@ def live_loader(
         setting.recipe.data.max_pixels,
         first_epoch=first_epoch,
         first_batch=first_batch,
-        views=view_count(options, len(items)) if frozen else None,
+        views=views_of(phase, options, labels) if frozen else None,
         kept=pictures_of(setting, items, options) if again else None,
+        turns=turns_of(phase, labels),
     )
 
 

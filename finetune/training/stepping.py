@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
-from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from finetune.data.loaders import Batch
+from finetune.data.manifest import Item
 from finetune.features.views import StoredBatch
 from finetune.model.device import free_memory, is_out_of_memory, not_enough_memory
 from finetune.recipe.schema import GradientPhase
+from finetune.training.balance import class_counts
+from finetune.training.criterion import Criterion
 from finetune.training.freeze import FreezePlan
 from finetune.training.optimisers import build_optimizer
 from finetune.training.passage import Forward
@@ -37,6 +39,7 @@ class Stepper:
         plan: What trains; it has been applied to ``model``.
         phase: How it trains.
         pass_through: Gives the network's logits for a batch's inputs.
+        criterion: What is brought down.
         device: Where to compute.
         number_format: What the forward pass computes in, ``float32`` or ``bfloat16``.
         factor: The learning rate's schedule.
@@ -54,6 +57,7 @@ class Stepper:
         plan: FreezePlan,
         phase: GradientPhase,
         pass_through: Forward,
+        criterion: Criterion,
         device: torch.device,
         number_format: str,
         factor: Factor,
@@ -62,6 +66,7 @@ class Stepper:
     ) -> None:
         self.phase = phase
         self.pass_through = pass_through
+        self.criterion = criterion
         self.device = device
         self.factor = factor
         self.mend = mend
@@ -130,12 +135,8 @@ class Stepper:
             torch.manual_seed(seed_of(*place, number))
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self._half):
                 logits = self.pass_through(inputs)
-            loss = functional.cross_entropy(
-                logits.float(),
-                labels.to(self.device, non_blocking=True),
-                label_smoothing=self.phase.label_smoothing,
-                reduction="sum",
-            )
+            here = labels.to(self.device, non_blocking=True)
+            loss = self.criterion(logits.float(), here).sum()
             torch.autograd.backward(loss / images)
             # On the device: to fetch it here would make a GPU wait in every step.
             total += loss.detach()
@@ -190,6 +191,7 @@ def _moving_statistics(model: nn.Module) -> list[torch.Tensor]:
 
 def stepper_for(
     setting: Setting,
+    items: Sequence[Item],
     model: nn.Module,
     plan: FreezePlan,
     phase: GradientPhase,
@@ -197,12 +199,14 @@ def stepper_for(
     factor: Factor,
     tell: Callable[[str], None],
 ) -> Stepper:
-    """A `Stepper` for a phase of the run, over ``model``, to which ``plan`` has been applied."""
+    """A `Stepper` for a phase over ``items``; ``plan`` has been applied to ``model``."""
+    counts = class_counts(setting.labels(items), len(setting.manifest.classes))
     return Stepper(
         model,
         plan,
         phase,
         pass_through,
+        Criterion.of(phase.loss, counts, setting.device),
         setting.device,
         setting.precision,
         factor,

@@ -156,5 +156,6 @@ def _row(fit: str, epoch: int, module: PhaseModule, scores: dict[str, float]) ->
         val_log_loss=scores.get("val_log_loss"),
         val_accuracy=scores.get("val_accuracy"),
         val_balanced_accuracy=scores.get("val_balanced_accuracy"),
+        val_macro_f1=scores.get("val_macro_f1"),
         seconds=place.seconds,
     )

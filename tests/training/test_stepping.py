@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import timm
 import torch
@@ -17,6 +18,7 @@ from finetune.errors import DeviceError
 from finetune.model.device import is_out_of_memory
 from finetune.model.normalise import normalise
 from finetune.recipe.schema import GradientPhase
+from finetune.training.criterion import Criterion
 from finetune.training.freeze import FreezePlan
 from finetune.training.length import step_images
 from finetune.training.passage import Forward
@@ -76,7 +78,16 @@ def stepper_of(
     model, plan = network(phase, name)
     forward = wrap(lambda images: model(normalise(images, SPEC, CPU)))
     return model, Stepper(
-        model, plan, phase, forward, CPU, "float32", lambda _: 1.0, "Take less.", told
+        model,
+        plan,
+        phase,
+        forward,
+        Criterion.of(phase.loss, np.ones(3), CPU),
+        CPU,
+        "float32",
+        lambda _: 1.0,
+        "Take less.",
+        told,
     )
 
 
@@ -104,7 +115,7 @@ def same(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor]) -> None
 
 @pytest.mark.parametrize("sizes", [(4, 4), (4, 3), (4, 4, 2), (2, 5)])
 def test_batches_of_a_step_make_the_gradient_of_one(sizes: tuple[int, ...]) -> None:
-    one, added = (stepper_of(phase_of(label_smoothing=0.1)) for _ in range(2))
+    one, added = (stepper_of(phase_of(loss={"label_smoothing": 0.1})) for _ in range(2))
     whole = gradients(one[1], one[0], sum(sizes))
     same(gradients(added[1], added[0], *sizes), whole)
 
@@ -222,6 +233,7 @@ from finetune.data.loaders import Batch
 from finetune.memory import keep_freed_memory
 from finetune.model.normalise import normalise
 from finetune.recipe.schema import GradientPhase
+from finetune.training.criterion import Criterion
 from finetune.training.freeze import FreezePlan
 from finetune.training.stepping import Stepper
 keep_freed_memory()
@@ -231,7 +243,8 @@ plan = FreezePlan.of(model, "all", "frozen")
 plan.apply(model)
 cpu = torch.device("cpu")
 forward = lambda images: model(normalise(images, InputSpec(size=160), cpu))
-stepper = Stepper(model, plan, phase, forward, cpu, "float32", lambda _: 1.0, "", print)
+plain = Criterion(None, None, 0.0)
+stepper = Stepper(model, plan, phase, forward, plain, cpu, "float32", lambda _: 1.0, "", print)
 images = torch.zeros(64, 160, 160, 3, dtype=torch.uint8)
 batch = Batch(images, torch.arange(64) % 10, torch.arange(64), ("",) * 64)
 used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
