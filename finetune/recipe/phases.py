@@ -116,6 +116,26 @@ class LossOptions(Section):
     )
 
 
+class EmaOptions(Section):
+    """The mean of a phase's weights over its steps, later ones counting more."""
+
+    decay: Annotated[float, Field(gt=0.0, lt=1.0)] = Field(
+        0.999,
+        description="What the mean keeps of itself in a step, at most: after t steps it keeps "
+        "(1 + t) / (10 + t), as in TensorFlow, so that it is right for short phases too.",
+    )
+
+
+class SwaOptions(Section):
+    """The plain mean of a phase's weights at the ends of its last epochs."""
+
+    epochs: Annotated[int, Field(ge=1)] = Field(
+        5,
+        description="How many epochs, counted from the phase's end. Their rate should not be near "
+        "zero: lr_schedule constant, or final above 0.",
+    )
+
+
 class SolverPhase(Section):
     """The head alone, solved as the convex problem that it is: no epochs, no rates."""
 
@@ -205,8 +225,31 @@ class GradientPhase(Section):
         None,
         description="Images that an epoch of balanced sampling shows. null: as many as there are.",
     )
+    mixup: Annotated[float, Field(ge=0.0, le=10.0)] = Field(
+        0.0,
+        description="alpha of Zhang et al. 2018: each picture is blended with another of its "
+        "batch, and their labels with them, by a share drawn from Beta(alpha, alpha); 0.2 is "
+        "mild, 1 strong. Where stages are frozen, what they give is blended. 0: none.",
+    )
+    cutmix: Annotated[float, Field(ge=0.0, le=10.0)] = Field(
+        0.0,
+        description="alpha of Yun et al. 2019: a box of another picture is pasted in, of a share "
+        "of the area drawn from Beta(alpha, alpha); 1 is usual. Wants train: all. With mixup, each "
+        "batch has one of the two. 0: none.",
+    )
     early_stopping: EarlyStoppingOptions | None = Field(
         None, description="null: train to the end and keep the last weights."
+    )
+    ema: EmaOptions | None = Field(
+        None,
+        description="Validate, choose and keep the mean of the weights over the steps (Polyak and "
+        "Juditsky 1992), smoother than the last ones. null: the weights themselves.",
+    )
+    swa: SwaOptions | None = Field(
+        None,
+        description="Validate and keep the mean of the last epochs' weights (Izmailov et al. "
+        "2018); BatchNorm's statistics are computed again where it is train. Not with ema or "
+        "early_stopping. null: none.",
     )
     augment: AugmentOptions | None = Field(None, description="null: the recipe's own augmentation.")
 
@@ -223,6 +266,20 @@ class GradientPhase(Section):
             raise ValueError(f"{told} each make rare classes count more; give one of them")
         if self.epoch_images is not None and self.sampling == "natural":
             raise ValueError("epoch_images: only with sampling: balanced")
+        return self
+
+    @model_validator(mode="after")
+    def _one_mean(self) -> GradientPhase:
+        if self.swa is None:
+            return self
+        if self.ema is not None:
+            raise ValueError("ema and swa: give one of them")
+        if self.early_stopping is not None:
+            raise ValueError(
+                "swa: keeps a mean of the last epochs, early_stopping one epoch; give one of them"
+            )
+        if self.epochs is not None and self.swa.epochs > self.epochs:
+            raise ValueError(f"swa.epochs: the phase has {self.epochs}")
         return self
 
     @property

@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 
 from finetune.recipe.phases import (
     EarlyStoppingOptions,
+    EmaOptions,
     GradientPhase,
     LossOptions,
     OptimizerOptions,
@@ -21,6 +22,7 @@ from finetune.recipe.phases import (
     ScheduleOptions,
     SolverLossOptions,
     SolverPhase,
+    SwaOptions,
 )
 from finetune.recipe.sections import (
     AugmentOptions,
@@ -39,6 +41,7 @@ __all__ = [
     "CheckpointOptions",
     "DataOptions",
     "EarlyStoppingOptions",
+    "EmaOptions",
     "EvaluateOptions",
     "GradientPhase",
     "GroupOptions",
@@ -52,6 +55,7 @@ __all__ = [
     "SolverLossOptions",
     "SolverPhase",
     "StoreOptions",
+    "SwaOptions",
     "TransformOptions",
 ]
 

@@ -15,9 +15,10 @@ from finetune.evaluation.metrics import epoch_scores
 from finetune.model.device import memory_told
 from finetune.model.precision import shortened_products
 from finetune.recipe.schema import GradientPhase
+from finetune.training.averaging import Average, refresh_statistics
 from finetune.training.freeze import FreezePlan
 from finetune.training.keeping import Keeper, kept_place, restore
-from finetune.training.length import epoch_length, images_seen, total_steps
+from finetune.training.length import epoch_length, epochs_begun, images_seen, total_steps
 from finetune.training.module import PhaseModule
 from finetune.training.passage import Passage, passage_of
 from finetune.training.place import Place
@@ -94,6 +95,8 @@ def fit_phase(
     model.to(setting.device)
     if watch.best_weights:
         model.load_state_dict(model.state_dict() | watch.best_weights)
+    elif module.average:
+        module.average.settle()
     return FitEnd(
         epochs=place.epoch,
         best_epoch=watch.best_epoch if watch.best_weights else None,
@@ -119,7 +122,20 @@ def _module(
     )
     seed_place = (setting.recipe.seed, "step", position)
     length = epoch_length(phase, len(fit.train))
-    return PhaseModule(model, plan, phase, stepper, length, steps, seed_place, place)
+    average = _average(fit, model, plan, phase, passage)
+    return PhaseModule(model, plan, phase, stepper, length, steps, seed_place, place, average)
+
+
+def _average(
+    fit: Fit, model: nn.Module, plan: FreezePlan, phase: GradientPhase, passage: Passage
+) -> Average | None:
+    if phase.ema is None and phase.swa is None:
+        return None
+
+    def refresh(epoch: int) -> None:
+        refresh_statistics(model, plan, iter(passage.epoch(epoch)), passage.pass_through)
+
+    return Average(model, plan, phase, epochs_begun(phase, len(fit.train)), refresh)
 
 
 def _is_over(module: PhaseModule, watch: EpochEnd) -> bool:
@@ -161,7 +177,8 @@ def _bar(
 def _reason(phase: GradientPhase, watch: EpochEnd, epochs: int) -> str:
     if not watch.best_weights:
         length = f"{phase.steps} steps" if phase.steps else f"{epochs} epochs"
-        return f"{length}, as the recipe says"
+        mean = "; their mean is kept" if phase.ema or phase.swa else ""
+        return f"{length}, as the recipe says{mean}"
     if not watch.stopped:
         return f"{epochs} epochs, as the recipe says; epoch {watch.best_epoch} restored"
     assert phase.early_stopping is not None

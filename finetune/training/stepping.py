@@ -17,6 +17,7 @@ from finetune.recipe.schema import GradientPhase
 from finetune.training.balance import class_counts
 from finetune.training.criterion import Criterion
 from finetune.training.freeze import FreezePlan
+from finetune.training.mixing import Targets, draw_mix, mixed
 from finetune.training.optimisers import build_optimizer
 from finetune.training.passage import Forward
 from finetune.training.remedies import less_memory
@@ -38,7 +39,7 @@ class Stepper:
         model: The network; its own parameters are trained.
         plan: What trains; it has been applied to ``model``.
         phase: How it trains.
-        pass_through: Gives the network's logits for a batch's inputs.
+        pass_through: From a batch's inputs to the network's logits.
         criterion: What is brought down.
         device: Where to compute.
         number_format: What the forward pass computes in, ``float32`` or ``bfloat16``.
@@ -130,17 +131,26 @@ class Stepper:
     ) -> torch.Tensor:
         parts = self._parts(len(batch.labels))
         total = torch.zeros((), device=self.device)
-        cut = zip(batch.inputs.tensor_split(parts), batch.labels.tensor_split(parts), strict=True)
-        for number, (inputs, labels) in enumerate(cut):
+        inputs, targets = self._entered(batch, parts, place)
+        cut = zip(inputs.tensor_split(parts), targets.split(parts), strict=True)
+        for number, (part, wanted) in enumerate(cut):
             torch.manual_seed(seed_of(*place, number))
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self._half):
-                logits = self.pass_through(inputs)
-            here = labels.to(self.device, non_blocking=True)
-            loss = self.criterion(logits.float(), here).sum()
+                logits = self.pass_through.leave(part)
+            loss = wanted.losses(self.criterion, logits.float()).sum()
             torch.autograd.backward(loss / images)
             # On the device: to fetch it here would make a GPU wait in every step.
             total += loss.detach()
         return total
+
+    def _entered(
+        self, batch: Batch | StoredBatch, parts: int, place: tuple[int | str, ...]
+    ) -> tuple[torch.Tensor, Targets]:
+        """What the stages that train take of a whole batch, so that parts don't change its mix."""
+        entered = [self.pass_through.enter(part) for part in batch.inputs.tensor_split(parts)]
+        inputs = torch.cat(entered) if parts > 1 else entered[0]
+        labels = batch.labels.to(self.device, non_blocking=True)
+        return mixed(draw_mix(self.phase, len(labels), *place), inputs, labels)
 
     def _parts(self, images: int) -> int:
         """How many parts a batch of ``images`` is passed in."""
