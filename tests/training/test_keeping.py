@@ -38,8 +38,9 @@ BALANCED = [
     *("phases.tune.early_stopping={patience: 2, monitor: val_macro_f1}", "store.use=true"),
 ]
 MEAN = [
-    *(*NORM, "phases.tune.cutmix=1", "phases.tune.mixup=1", "phases.tune.swa={epochs: 2}"),
+    *(*NORM, "phases.tune.cutmix=1", "phases.tune.mixup=1"),
     "phases.tune.loss={class_weights: balanced, label_smoothing: 0.1}",
+    "phases.tune.swa={epochs: 2}",
 ]
 KEPT = ["checkpoint.steps=1"]
 
