@@ -19,7 +19,7 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(recipes, name="recipes", help="List, show, copy and check recipes.")
+app.add_typer(recipes, name="recipes", help="List, show, suggest, copy and check recipes.")
 app.add_typer(datasets, name="datasets", help="List, show, fetch and sample public data sets.")
 app.add_typer(cache, name="cache", help="List and clear what was computed or unpacked and is kept.")
 
@@ -54,7 +54,10 @@ def train(
     recipe: Annotated[
         str | None,
         typer.Option(
-            "--recipe", "-r", metavar="NAME|FILE", help="A recipe's name or YAML file; or lp_ft."
+            "--recipe",
+            "-r",
+            metavar="NAME|FILE|auto",
+            help="A recipe's name or YAML file; lp_ft when not given. auto: chosen for DATA.",
         ),
     ] = None,
     overrides: Annotated[
