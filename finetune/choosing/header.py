@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from finetune.choosing.depth import Facts
 from finetune.choosing.rules import IMBALANCED
 from finetune.choosing.traits import DataTraits, MachineTraits, ProbeTraits
 from finetune.text import byte_size, duration, plural
@@ -14,28 +15,19 @@ PROMISE = (
 )
 
 
-def paragraphs(
-    name: str,
-    data: DataTraits,
-    machine: MachineTraits,
-    probe: ProbeTraits | None,
-    network: str,
-    seconds: float | None,
-) -> Iterator[str]:
+def paragraphs(name: str, facts: Facts, network: str, seconds: float | None) -> Iterator[str]:
     """Of the images, the machine, the probe and the time.
 
     Args:
         name: What DATA is called.
-        data: The training images.
-        machine: What computes.
-        probe: How a linear probe does; None where none was tried.
-        network: The pretrained network; why there is none, where there is none.
+        facts: What the choice hung on.
+        network: Where the network comes from.
         seconds: What the training takes; None: not known.
     """
     yield f"Made by --recipe auto for {name}, and for the machine that it was made on."
-    yield " ".join(_images(data))
-    yield " ".join(_machine(machine))
-    yield _probe(probe, network)
+    yield " ".join(_images(facts.data))
+    yield " ".join(_machine(facts.machine))
+    yield _probe(facts.probe, network)
     yield _time(seconds)
     yield PROMISE
 
@@ -61,9 +53,9 @@ def _machine(machine: MachineTraits) -> Iterator[str]:
 
 def _probe(probe: ProbeTraits | None, network: str) -> str:
     if probe is None:
-        return f"Probe: none was tried: {network}."
+        return f"Probe: none was tried ({network})."
     return (
-        f"Probe: a linear one on frozen features of {network}, out of fold on "
+        f"Probe: a linear one on frozen features ({network}), out of fold on "
         f"{plural(probe.images, 'training image')}: accuracy {probe.accuracy:.3f}, log loss "
         f"{probe.log_loss:.2f} nats."
     )

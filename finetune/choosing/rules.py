@@ -61,6 +61,18 @@ def _fit(data: DataTraits) -> Choice:
     )
 
 
+def backbone_choice(backbone: str, source: str) -> Choice:
+    """The network; ``source`` is where its weights come from."""
+    if backbone == "resnet50.tv_in1k":
+        why = (
+            "The default: these weights' frozen features tell pictures apart better than newer "
+            "ones' (pytorch/vision#8382)."
+        )
+    else:
+        why = f"As the weights have it ({source})."
+    return Choice("model.backbone", backbone, why)
+
+
 def scratch_choices(data: DataTraits) -> list[Choice]:
     """All of a recipe without pretrained weights: the fixed one that fits the pictures' size."""
     small = data.side <= TINY
@@ -86,14 +98,14 @@ def augment_choice(data: DataTraits, *, varied: bool) -> Choice:
     """
     if not varied:
         why = "Nothing is trained by gradient: each image passes through the network once."
-        return Choice("augment", {"policy": "none"}, why)
+        return Choice("augment", {"policy": "none", "views": "auto"}, why)
     if data.symbols:
         turns = load_recipe("small_scratch").augment.model_dump(mode="json")
         why = "Classes are called as letters or digits are: mirroring would make other symbols."
         return Choice("augment", turns, why)
     grey = " Pictures are grey: there is no colour to vary." if data.grey > 0.5 else ""
     why = f"Crops and mirroring: stronger variation is for long trainings.{grey}"
-    return Choice("augment", {"policy": "light"}, why)
+    return Choice("augment", {"policy": "light", "views": "auto"}, why)
 
 
 def keep_choice(phases: int) -> Choice:
