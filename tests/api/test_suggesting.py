@@ -49,8 +49,9 @@ def train(data: Path, out: Path, weights: Path, *overrides: str) -> finetune.Run
 
 
 def test_a_training_writes_its_recipe_with_the_reasons(
-    photos: Callable[..., Path], weights: Path, tmp_path: Path
+    photos: Callable[..., Path], weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(depth, "SURE", 20)
     run = train(photos(COUNTS), tmp_path / "run", weights)
     text = run.directory.recipe.read_text(encoding="utf-8")
     assert text.startswith("# Made by --recipe auto for photos")
@@ -171,6 +172,7 @@ def test_a_cross_validation_chooses_once(
             reporter=Silent(),
         )  # fmt: skip
 
+    monkeypatch.setattr(depth, "SURE", 20)
     cross_validate()
     text = (out / "recipe.yaml").read_text(encoding="utf-8")
     assert "# Made by --recipe auto" in text
