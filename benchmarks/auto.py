@@ -111,8 +111,8 @@ def read_results() -> list[Measured]:
 
 
 def write_results(rows: list[Measured]) -> None:
-    told = json.dumps([asdict(row) for row in rows], indent=1)
-    (RESULTS / "auto.json").write_text(told + "\n", encoding="utf-8")
+    told = ",\n".join(json.dumps(asdict(row)) for row in rows)
+    (RESULTS / "auto.json").write_text(f"[\n{told}\n]\n", encoding="utf-8")
     (RESULTS / "auto.md").write_text("\n".join([*table(rows), ""]), encoding="utf-8")
 
 
@@ -134,14 +134,19 @@ def table(rows: list[Measured]) -> Iterator[str]:
 
 
 def _row(rows: list[Measured], ways: list[str]) -> str:
-    cells = []
-    for way in ways:
-        own = [np.mean(list(row.correct.values())) for row in rows if row.way == way]
-        cells.append(f"{np.mean(own):.3f} ({len(own)})" if own else "–")
-    phases = sorted({row.phases for row in rows if row.way == AUTO})
-    draws = len({row.repeat for row in rows})
-    size = rows[0].size or "all"
-    return f"| {rows[0].data} | {size} | {draws} | {' | '.join(cells)} | {'; '.join(phases)} |"
+    """A line of the table, over the draws that all of its ways were measured on."""
+    draws = {way: {row.repeat for row in rows if row.way == way} for way in ways}
+    shared = set.intersection(*(own for own in draws.values() if own))
+    kept = [row for row in rows if row.repeat in shared]
+    cells = [_mean([row for row in kept if row.way == way]) for way in ways]
+    phases = sorted({row.phases for row in kept if row.way == AUTO})
+    told = " | ".join([*cells, "; ".join(phases) or "–"])
+    return f"| {rows[0].data} | {rows[0].size or 'all'} | {len(shared)} | {told} |"
+
+
+def _mean(rows: list[Measured]) -> str:
+    scores = [np.mean(list(row.correct.values())) for row in rows]
+    return f"{np.mean(scores):.3f}" if scores else "–"
 
 
 def _difference(rows: list[Measured], way: str) -> str:

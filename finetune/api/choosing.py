@@ -6,9 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from finetune.api.planning import Plan, rebound, setting_of
-from finetune.choosing.depth import Depth, Facts, phase_choices, phases_to
+from finetune.choosing.depth import (
+    QUICK,
+    Depth,
+    Facts,
+    phase_choices,
+    phases_to,
+    seconds_to_solve,
+)
 from finetune.choosing.header import paragraphs
-from finetune.choosing.measuring import look_at_machine, probe
+from finetune.choosing.measuring import PROBED, look_at_machine, probe
 from finetune.choosing.rules import (
     augment_choice,
     backbone_choice,
@@ -83,14 +90,16 @@ def _later(facts: Facts, plan: Plan) -> list[Choice]:
 
 def _facts(grounds: Grounds, reporter: Reporter) -> Facts:
     """What is known once the network has seen the training images."""
-    setting = replace(setting_of(grounds.plan, None, Silent()), reporter=reporter)
-    pretrained = grounds.plan.loaded.report.pretrained
+    plan, looked = grounds.plan, grounds.looked
+    setting = replace(setting_of(plan, None, Silent()), reporter=reporter)
+    width = classifier(setting.pristine).in_features
+    quick = seconds_to_solve(min(looked.images, PROBED), width, looked.classes) < QUICK
     return Facts(
-        data=grounds.looked,
+        data=looked,
         machine=look_at_machine(setting.device),
-        probe=probe(setting) if pretrained else None,
-        width=classifier(setting.pristine).in_features,
-        seconds=lambda depth: _seconds(grounds.plan, depth),
+        probe=probe(setting) if plan.loaded.report.pretrained and quick else None,
+        width=width,
+        seconds=lambda depth: _seconds(plan, depth),
     )
 
 

@@ -90,15 +90,7 @@ def cv(
         work = _begun(planned, folds, repeats, directory, reporter)
         _go_on(work)
         if final:
-            _train_final(
-                directory,
-                data,
-                _once_chosen(recipe, directory),
-                overrides,
-                weights,
-                planned,
-                reporter,
-            )
+            _train_final(directory, data, recipe, overrides, weights, planned, reporter)
     return CrossValidation(directory)
 
 

@@ -122,7 +122,7 @@ def _plan_chosen(
     check_names(draft)
     source = weights_for(draft, overrides, weights)
     first = bound(draft, source, manifest, absolute(weights), reporter)
-    grounds = Grounds(Path(data).name, first, looked, tuple(early))
+    grounds = Grounds(Path(data).resolve().name, first, looked, tuple(early))
     return choose(grounds, overrides, reporter)
 
 
@@ -143,5 +143,5 @@ def _without_network(data: Path, overrides: Sequence[str], reporter: Reporter) -
         precision_choice(facts.machine, base.precision),
     )
     recipe = without_named_files(followed(base, choices, overrides))
-    about = paragraphs(data.name, facts, "the weights were not there", None)
+    about = paragraphs(data.resolve().name, facts, "the weights were not there", None)
     return Suggestion(recipe, choices, tuple(about), keys_of(overrides))

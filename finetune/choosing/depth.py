@@ -25,6 +25,9 @@ NEAR_PERFECT = 0.97
 SURE = 100
 """Images that such an accuracy has to be of: fewer say little, and with them trying is quick."""
 
+QUICK = 300.0
+"""Seconds that solving a probe may take: with thousands of classes it is not tried."""
+
 PATIENCE = 3600.0
 """Seconds that a training may take before a shallower one is chosen: an hour."""
 
@@ -79,10 +82,14 @@ def phases_to(depth: Depth) -> list[dict[str, Any]]:
 def is_solvable(facts: Facts) -> bool:
     """Whether solving the head takes less than half of `PATIENCE`, and of the memory."""
     data, memory = facts.data, facts.machine.memory
-    ranks = min(data.images, facts.width)
-    seconds = _SOLVER_SECONDS * data.images * ranks * data.classes
-    fits = not memory or _SOLVER_BYTES * data.images * ranks < memory / 2
-    return seconds < PATIENCE / 2 and fits
+    bytes_ = _SOLVER_BYTES * data.images * min(data.images, facts.width)
+    seconds = seconds_to_solve(data.images, facts.width, data.classes)
+    return seconds < PATIENCE / 2 and (not memory or bytes_ < memory / 2)
+
+
+def seconds_to_solve(images: int, width: int, classes: int) -> float:
+    """What solving a head takes, roughly, with its folds, on one core."""
+    return _SOLVER_SECONDS * images * min(images, width) * classes
 
 
 def depth_for(facts: Facts) -> tuple[Depth, str]:
@@ -117,7 +124,7 @@ def _deepest_in_time(facts: Facts) -> tuple[Depth, str]:
 
 def _room(probe: ProbeTraits | None) -> str:
     if probe is None:
-        return "No probe could be tried, so that what fine-tuning may gain is not known."
+        return "No probe was tried, so that what fine-tuning may gain is not known."
     return (
         f"A probe on frozen features is right for {probe.accuracy:.1%} of images that it has not "
         f"seen (log loss {probe.log_loss:.2f} nats), which leaves room for fine-tuning."

@@ -164,7 +164,7 @@ def cv(
         int, typer.Option(min=1, help="How often they are cut anew, with trainings of its own.")
     ] = 2,
     recipe: Annotated[
-        str, typer.Option("--recipe", "-r", metavar="NAME|FILE", help="A name or YAML file.")
+        str, typer.Option("--recipe", "-r", metavar="NAME|FILE|auto", help="As for train.")
     ] = "lp_ft",
     overrides: Annotated[
         list[str] | None,
@@ -198,7 +198,7 @@ def learning_curve(
         int, typer.Option(min=1, help="How often the images of each size are drawn.")
     ] = 5,
     recipe: Annotated[
-        str, typer.Option("--recipe", "-r", metavar="NAME|FILE", help="A name or YAML file.")
+        str, typer.Option("--recipe", "-r", metavar="NAME|FILE|auto", help="As for train.")
     ] = "linear_probe",
     overrides: Annotated[
         list[str] | None,
