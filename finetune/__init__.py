@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         load_run,
         predict,
         resume,
+        suggest,
         train,
     )
     from finetune.errors import FinetuneError
@@ -46,6 +47,7 @@ __all__ = [
     "load_run",
     "predict",
     "resume",
+    "suggest",
     "train",
 ]
 
@@ -65,6 +67,7 @@ _HOMES = {
     "load_run": "finetune.api",
     "predict": "finetune.api",
     "resume": "finetune.api",
+    "suggest": "finetune.api",
     "train": "finetune.api",
 }
 

@@ -21,6 +21,7 @@ ORDER = [
     "evaluation",
     "inspection",
     "training",
+    "choosing",
     "report",
     "experiments",
     "deploy",

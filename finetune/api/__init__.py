@@ -4,8 +4,9 @@ from finetune.api.checking import check
 from finetune.api.comparing import compare
 from finetune.api.cross_validating import cv
 from finetune.api.curving import learning_curve
-from finetune.api.planning import Plan, plan
+from finetune.api.planning import Plan
 from finetune.api.reporting import report
+from finetune.api.suggesting import plan, suggest
 from finetune.api.training import resume, train
 from finetune.api.using import evaluate, load_run, predict
 from finetune.deploy.result import Run
@@ -23,5 +24,6 @@ __all__ = [
     "predict",
     "report",
     "resume",
+    "suggest",
     "train",
 ]

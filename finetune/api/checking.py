@@ -22,9 +22,9 @@ from finetune.inspection.findings import Findings
 from finetune.model.backbone import input_spec
 from finetune.model.pretrained import Choice
 from finetune.model.weights import choose_weights, fetch_weights
-from finetune.recipe.loading import resolve
 from finetune.recipe.overrides import sets
 from finetune.recipe.schema import Recipe
+from finetune.recipe.undecided import known
 from finetune.report.check_page import check_page
 from finetune.run import check_run_place
 from finetune.training.probing import probed
@@ -59,7 +59,7 @@ def check(
         FinetuneError: DATA or the recipe can't be read.
     """
     reporter = reporter or automatic()
-    chosen = resolve(recipe, overrides)
+    chosen = known(recipe, overrides)
     source = Path(data)
     check_exists(source)
     choice = _network(chosen, overrides, weights)

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from finetune.api.planning import PathName, Plan, plan, setting_of
+from finetune.api.planning import PathName, Plan, setting_of
+from finetune.api.suggesting import plan
 from finetune.api.training import resume, train
 from finetune.console import Reporter, automatic
 from finetune.data.manifest import Item, Manifest
@@ -19,8 +20,8 @@ from finetune.experiments.folds import fold_warnings, folds_of_pool
 from finetune.experiments.result import CrossValidation
 from finetune.files import text_digest, write_text
 from finetune.memory import keep_freed_memory
-from finetune.recipe.loading import resolve
 from finetune.recipe.schema import Recipe
+from finetune.recipe.undecided import is_undecided, known
 from finetune.recipe.writing import dump
 from finetune.run import RunDirectory, is_run, place_for
 from finetune.text import plural
@@ -55,7 +56,8 @@ def cv(
     Args:
         data: As for `train`.
         recipe: As for `train`. One that only solves a head passes each image through the network
-            once, whatever the number of trainings.
+            once, whatever the number of trainings. ``"auto"`` is chosen once, by all images that
+            take part, and every training follows it.
         folds: How many; 5 learn from four fifths of the images each.
         repeats: How often the images are cut into folds anew, each way with its own trainings.
         overrides: As for `train`.
@@ -72,20 +74,29 @@ def cv(
     """
     keep_freed_memory()
     reporter = reporter or automatic()
-    name = f"{resolve(recipe, overrides).name}-cv"
+    name = f"{known(recipe, overrides).name}-cv"
     target = Path(out) if out else None
     with (
         place_for(target, Path(data), name, Path.cwd()) as place,
         _checked(place, Path(data)) as directory,
     ):
         planned = plan(
-            data, recipe, overrides=[*overrides, ALL_TEACH], weights=weights, reporter=reporter
+            data,
+            _once_chosen(recipe, directory),
+            overrides=[*overrides, ALL_TEACH],
+            weights=weights,
+            reporter=reporter,
         )
         work = _begun(planned, folds, repeats, directory, reporter)
         _go_on(work)
         if final:
             _train_final(directory, data, recipe, overrides, weights, planned, reporter)
     return CrossValidation(directory)
+
+
+def _once_chosen(recipe: PathName | Recipe, directory: ExperimentDirectory) -> PathName | Recipe:
+    """``recipe``; what ``auto`` came to, once the cross-validation has begun: all follow that."""
+    return directory.recipe if is_undecided(recipe) and directory.begun else recipe
 
 
 @contextmanager
@@ -142,7 +153,7 @@ def _write_beginning(
     }
     if not directory.begun:
         planned.manifest.write_csv(directory.data)
-        write_text(directory.recipe, recipe)
+        write_text(directory.recipe, planned.recipe_text)
     directory.begin(purpose, about)
 
 
@@ -174,7 +185,7 @@ def _train_final(
     )
     train(
         data,
-        recipe,
+        _once_chosen(recipe, directory),
         overrides=[*overrides, *more],
         weights=weights,
         out=directory.final,

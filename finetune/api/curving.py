@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from finetune.api.planning import PathName, plan, setting_of
+from finetune.api.planning import PathName, setting_of
+from finetune.api.suggesting import plan
 from finetune.console import Reporter, automatic
 from finetune.data.manifest import Item, Manifest
 from finetune.errors import DataError, RunError
@@ -45,7 +46,7 @@ def learning_curve(
     Args:
         data: As for `train`.
         recipe: As for `train`; one that only solves a head passes each image through the network
-            once, and the whole curve takes minutes.
+            once, and the whole curve takes minutes. ``"auto"`` is chosen once, by the largest size.
         sizes: Images of each class; ``auto``: six, from 5 to all there are.
         repeats: How many orders.
         overrides: As for `train`.

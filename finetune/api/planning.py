@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import PathLike, fspath
 from pathlib import Path
 
 import torch
 
-from finetune.console import Reporter, automatic
+from finetune.choosing.suggestion import Suggestion
+from finetune.console import Reporter
 from finetune.data.input_spec import InputSpec
 from finetune.data.loading import eval_loader
 from finetune.data.manifest import Manifest, spread
@@ -22,10 +23,12 @@ from finetune.model.device import pick_device
 from finetune.model.precision import native_bfloat16
 from finetune.model.pretrained import Choice
 from finetune.model.weights import choose_weights, fetch_weights
+from finetune.recipe.commenting import commented
 from finetune.recipe.loading import resolve
 from finetune.recipe.named_files import named_files, without_named_files
 from finetune.recipe.overrides import sets
 from finetune.recipe.schema import AugmentOptions, GradientPhase, Phase, Recipe
+from finetune.recipe.writing import dump
 from finetune.run import RunDirectory
 from finetune.training.binding import (
     check_names,
@@ -34,10 +37,8 @@ from finetune.training.binding import (
     check_validation,
     pick_precision,
 )
-from finetune.training.estimate import estimate
 from finetune.training.length import view_count
 from finetune.training.log import Log
-from finetune.training.preview import show_plan
 from finetune.training.setting import Setting
 
 PathName = str | PathLike[str]
@@ -70,6 +71,7 @@ class Plan:
         spec: How a picture becomes its input.
         weights: What was asked for as weights: a file's absolute path, ``none``, or None.
         named: Files that the command line named beside DATA and weights, by the recipe's key.
+        suggestion: What the recipe was chosen by, where it was.
     """
 
     recipe: Recipe
@@ -78,34 +80,55 @@ class Plan:
     spec: InputSpec
     weights: str | None
     named: Mapping[str, NamedFile] = field(default_factory=dict)
+    suggestion: Suggestion | None = None
+
+    @property
+    def recipe_text(self) -> str:
+        """The recipe as YAML, with the reasons of its choices where it was chosen."""
+        told = self.suggestion
+        return commented(self.recipe, told.about, told.reasons) if told else dump(self.recipe)
 
 
-def plan(
+def plan_recipe(
     data: PathName,
-    recipe: PathName | Recipe = "lp_ft",
-    *,
-    overrides: Sequence[str] = (),
-    weights: PathName | None = None,
-    reporter: Reporter | None = None,
-    show: bool = False,
+    recipe: PathName | Recipe,
+    overrides: Sequence[str],
+    weights: PathName | None,
+    reporter: Reporter,
 ) -> Plan:
-    """Judge a training, read and divide its data and load its weights; train nothing.
-
-    The arguments are `train`'s; ``show`` shows the freeze table and the time it would take.
+    """The plan of a recipe that is there; the arguments are `train`'s.
 
     Raises:
         FinetuneError: The training can't be done as asked.
     """
-    reporter = reporter or automatic()
     chosen = resolve(recipe, overrides)
     check_processes()
     check_names(chosen)
-    asked = absolute(weights)
-    override = chosen.model.backbone if sets(overrides, "model.backbone") else None
-    choice = choose_weights(chosen.model, asked, override)
+    choice = weights_for(chosen, overrides, weights)
     check_exists(Path(data))
     fetch_weights(choice)  # first: a hub that doesn't answer must not cost a look at every image
     manifest = read_data(Path(data), chosen.data, chosen.seed, reporter)
+    return bound(chosen, choice, manifest, absolute(weights), reporter)
+
+
+def weights_for(recipe: Recipe, overrides: Sequence[str], weights: PathName | None) -> Choice:
+    """What the network starts from, judged and not yet fetched.
+
+    Raises:
+        FinetuneError: As `choose_weights`.
+    """
+    override = recipe.model.backbone if sets(overrides, "model.backbone") else None
+    return choose_weights(recipe.model, absolute(weights), override)
+
+
+def bound(
+    chosen: Recipe, choice: Choice, manifest: Manifest, asked: str | None, reporter: Reporter
+) -> Plan:
+    """``chosen`` with its network and its images.
+
+    Raises:
+        FinetuneError: They don't go together.
+    """
     check_validation(chosen, len(manifest.part("val")))
     loaded = load(choice, len(manifest.classes), chosen)
     for line in loaded.report.lines():
@@ -113,11 +136,20 @@ def plan(
     check_stages(chosen, loaded.model)
     spec = input_spec(loaded, chosen.input)
     resolved = _resolved(chosen, loaded, spec, len(manifest.part("train")))
-    planned = Plan(resolved, manifest, loaded, spec, asked, _named(chosen))
-    if show:
-        setting = setting_of(planned, None, reporter)
-        show_plan(setting, estimate(setting))
-    return planned
+    return Plan(resolved, manifest, loaded, spec, asked, _named(chosen))
+
+
+def rebound(planned: Plan, chosen: Recipe) -> Plan:
+    """``planned`` with a recipe that goes with the same network, inputs and images.
+
+    Raises:
+        RecipeError: It names what there is not.
+    """
+    check_names(chosen)
+    check_validation(chosen, len(planned.manifest.part("val")))
+    check_stages(chosen, planned.loaded.model)
+    images = len(planned.manifest.part("train"))
+    return replace(planned, recipe=_resolved(chosen, planned.loaded, planned.spec, images))
 
 
 def load(choice: Choice, classes: int, recipe: Recipe) -> Loaded:

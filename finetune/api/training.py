@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from finetune.api.finishing import finish, report_on
-from finetune.api.planning import PathName, Plan, load, plan, setting_of
+from finetune.api.planning import PathName, Plan, load, setting_of
+from finetune.api.suggesting import plan
 from finetune.console import Reporter, automatic
 from finetune.data.manifest import Manifest, read_manifest
 from finetune.data.reading import root_of
@@ -24,8 +25,9 @@ from finetune.model.backbone import Loaded, input_spec
 from finetune.model.device import pick_device
 from finetune.model.precision import native_bfloat16
 from finetune.model.weights import choose_weights
-from finetune.recipe.loading import load_recipe, resolve
+from finetune.recipe.loading import load_recipe
 from finetune.recipe.schema import Recipe
+from finetune.recipe.undecided import known
 from finetune.recipe.writing import dump
 from finetune.run import RunDirectory, is_beginning, new_run, place_for
 from finetune.training.binding import check_processes, pick_precision
@@ -51,7 +53,8 @@ def train(
         data: A folder of class folders, a folder with ``train/`` beside other splits, or a CSV or
             Parquet file with the columns ``path`` and ``label``; an archive of one of these; or
             a folder that Hugging Face ``datasets`` saved. Nothing in it is written to.
-        recipe: A name of the catalogue, a YAML file, or a `Recipe`.
+        recipe: A name of the catalogue, a YAML file, or a `Recipe`; or ``"auto"``: chosen for DATA
+            and this machine, as `suggest` tells.
         overrides: ``KEY=VALUE`` each, as after ``--set`` on the command line.
         weights: A weights file, ``"none"``, or None: the backbone's own from the hub.
         out: Where the run directory is made; ``runs/<data>-<recipe>-<n>`` by default.
@@ -62,10 +65,10 @@ def train(
     """
     keep_freed_memory()
     reporter = reporter or automatic()
-    chosen = resolve(recipe, overrides)
+    name = known(recipe, overrides).name
     target = Path(out) if out else None
     with (
-        place_for(target, Path(data), chosen.name, Path.cwd()) as place,
+        place_for(target, Path(data), name, Path.cwd()) as place,
         new_run(place, Path(data)) as run,
     ):
         planned = plan(data, recipe, overrides=overrides, weights=weights, reporter=reporter)
@@ -134,11 +137,10 @@ def _go_on(
 def _write_beginning(run: RunDirectory, data: Path, planned: Plan, setting: Setting) -> None:
     """What a resumed run starts from; ``environment.json`` last, as the sign that all is there."""
     planned.manifest.write_csv(run.data)
-    recipe = dump(planned.recipe)
-    run.write_text(run.recipe, recipe)
+    run.write_text(run.recipe, planned.recipe_text)
     environment = describe_machine() | {
         "device": str(setting.device),
-        "recipe_digest": text_digest(recipe),
+        "recipe_digest": text_digest(dump(planned.recipe)),
         "data": {
             "given": str(data.absolute()),
             "root": str(planned.manifest.root.absolute()),

@@ -19,7 +19,7 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(recipes, name="recipes", help="List, show, copy and check recipes.")
+app.add_typer(recipes, name="recipes", help="List, show, suggest, copy and check recipes.")
 app.add_typer(datasets, name="datasets", help="List, show, fetch and sample public data sets.")
 app.add_typer(cache, name="cache", help="List and clear what was computed or unpacked and is kept.")
 
@@ -54,7 +54,10 @@ def train(
     recipe: Annotated[
         str | None,
         typer.Option(
-            "--recipe", "-r", metavar="NAME|FILE", help="A recipe's name or YAML file; or lp_ft."
+            "--recipe",
+            "-r",
+            metavar="NAME|FILE|auto",
+            help="A recipe's name or YAML file; lp_ft when not given. auto: chosen for DATA.",
         ),
     ] = None,
     overrides: Annotated[
@@ -161,7 +164,7 @@ def cv(
         int, typer.Option(min=1, help="How often they are cut anew, with trainings of its own.")
     ] = 2,
     recipe: Annotated[
-        str, typer.Option("--recipe", "-r", metavar="NAME|FILE", help="A name or YAML file.")
+        str, typer.Option("--recipe", "-r", metavar="NAME|FILE|auto", help="As for train.")
     ] = "lp_ft",
     overrides: Annotated[
         list[str] | None,
@@ -195,7 +198,7 @@ def learning_curve(
         int, typer.Option(min=1, help="How often the images of each size are drawn.")
     ] = 5,
     recipe: Annotated[
-        str, typer.Option("--recipe", "-r", metavar="NAME|FILE", help="A name or YAML file.")
+        str, typer.Option("--recipe", "-r", metavar="NAME|FILE|auto", help="As for train.")
     ] = "linear_probe",
     overrides: Annotated[
         list[str] | None,

@@ -34,10 +34,10 @@ def cross_validate(
 ) -> None:
     """Cross-validate and show the scores."""
     from finetune import api
-    from finetune.recipe.loading import resolve
+    from finetune.recipe.undecided import known
     from finetune.run import place_for
 
-    name = f"{resolve(recipe, overrides).name}-cv"
+    name = f"{known(recipe, overrides).name}-cv"
     with place_for(out, Path(data), name, Path.cwd()) as place:
         with stoppable(lambda: _say_how_to_go_on(place)):
             done = api.cv(

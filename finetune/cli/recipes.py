@@ -1,4 +1,4 @@
-"""``finetune recipes``: see, copy and check recipes.
+"""``finetune recipes``: see, suggest, copy and check recipes.
 
 What loads the schema is imported where it is used, so that ``finetune --help`` is quick.
 """
@@ -13,15 +13,17 @@ import typer
 
 from finetune.console import Console
 from finetune.errors import RecipeError
-from finetune.recipe.catalogue import catalogue, entry
+from finetune.recipe.catalogue import AUTO, catalogue, entry
 
-app = typer.Typer(no_args_is_help=True, help="See, copy and check recipes.")
+_AUTO = "Chosen for your images and this machine; `finetune recipes suggest DATA` tells why"
+
+app = typer.Typer(no_args_is_help=True, help="See, suggest, copy and check recipes.")
 
 
 @app.command("list")
 def list_recipes() -> None:
     """List the recipes that come with finetune."""
-    rows = [(each.name, each.summary) for each in catalogue()]
+    rows = [(AUTO, _AUTO), *((each.name, each.summary) for each in catalogue())]
     _stdout().table("Recipes", ("name", "what it does"), rows)
 
 
@@ -42,6 +44,38 @@ def show(
 
 
 @app.command()
+def suggest(
+    data: Annotated[str, typer.Argument(help="Labelled images, in the forms that train takes.")],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", "-s", metavar="KEY=VALUE", help="What is not to be chosen."),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option("--weights", "-w", metavar="FILE|none", help="Weights to start from."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="FILE", help="A YAML file to make; else it is shown."),
+    ] = None,
+) -> None:
+    """Choose a recipe for DATA and this machine, with a reason for each choice; train nothing."""
+    from finetune import api
+    from finetune.run import check_writable
+
+    if out is not None:  # what can't be written is told before the images are looked at
+        if out.exists():
+            raise _already_there(out)
+        check_writable(out)
+    suggestion = api.suggest(data, overrides=overrides or [], weights=weights, reporter=Console())
+    if out is None:
+        _stdout().say(suggestion.text().rstrip("\n"))
+        return
+    _write_new(out, suggestion.text().encode())
+    _stdout().say(f"{out}: read it, change it, then `finetune train DATA --recipe {out}`")
+
+
+@app.command()
 def copy(
     name: Annotated[str, typer.Argument(help="A recipe's name.")],
     file: Annotated[
@@ -51,15 +85,7 @@ def copy(
     """Copy a recipe, to change it."""
     source = entry(name)
     target = file or Path(f"{name}.yaml")
-    try:
-        with target.open("xb") as copied:
-            copied.write(source.path.read_bytes())
-    except FileExistsError:
-        raise RecipeError(
-            "is already there and was left as it is", where=str(target), mend="Give another name."
-        ) from None
-    except OSError as error:
-        raise RecipeError(f"can't be written ({error.strerror})", where=str(target)) from error
+    _write_new(target, source.path.read_bytes())
     _stdout().say(f"{target}: change it, then `finetune train DATA --recipe {target}`")
 
 
@@ -89,6 +115,27 @@ def schema() -> None:
     from finetune.recipe.reference import json_schema
 
     _stdout().say(json.dumps(json_schema(), indent=2))
+
+
+def _write_new(file: Path, content: bytes) -> None:
+    """Write a file that is not there yet.
+
+    Raises:
+        RecipeError: It is there, or can't be written.
+    """
+    try:
+        with file.open("xb") as made:
+            made.write(content)
+    except FileExistsError:
+        raise _already_there(file) from None
+    except OSError as error:
+        raise RecipeError(f"can't be written ({error.strerror})", where=str(file)) from error
+
+
+def _already_there(file: Path) -> RecipeError:
+    return RecipeError(
+        "is already there and was left as it is", where=str(file), mend="Give another name."
+    )
 
 
 def _told(fault: RecipeError) -> str:

@@ -30,11 +30,11 @@ def start_run(
 ) -> Run | None:
     """Train, or with ``dry_run`` only show what would be done."""
     from finetune import api
-    from finetune.recipe.loading import resolve
+    from finetune.recipe.undecided import known
     from finetune.run import check_run_place, default_run_path, place_for
 
     reporter = Console()
-    name = resolve(recipe, overrides).name
+    name = known(recipe, overrides).name
     if dry_run:
         place = out or default_run_path(Path(data), name, Path.cwd())
         check_run_place(place, Path(data))

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+AUTO = "auto"
+"""What stands for a recipe that is yet to be chosen; no file is called so."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A recipe of the catalogue.
@@ -43,6 +47,11 @@ def entry(name: str) -> Entry:
     Raises:
         RecipeError: There is none.
     """
+    if name == AUTO:
+        raise RecipeError(
+            "auto is no recipe in a file: it is chosen for DATA and the machine",
+            mend="`finetune recipes suggest DATA` shows or writes what is chosen.",
+        )
     entries = {each.name: each for each in catalogue()}
     if name in entries:
         return entries[name]

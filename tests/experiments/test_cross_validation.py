@@ -11,7 +11,8 @@ import pytest
 from safetensors.numpy import load_file
 
 import finetune
-from finetune.api.planning import plan, setting_of
+from finetune.api.planning import setting_of
+from finetune.api.suggesting import plan
 from finetune.console import Silent
 from finetune.data.fixes import read_fixes
 from finetune.data.manifest import read_manifest

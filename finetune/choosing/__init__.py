@@ -1,0 +1,1 @@
+"""Which recipe suits these images on this machine."""
