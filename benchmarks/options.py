@@ -43,7 +43,7 @@ OPTIONS: dict[str, dict[str, object]] = {
     "logit_adjustment": {"loss": {"logit_adjustment": 1.0}},
     "sampling balanced": {"sampling": "balanced"},
     "after training": {"evaluate": {"logit_adjustment": 1.0}},
-    "label_smoothing 0.1": {"loss": {"label_smoothing": 0.1}},
+    "label_smoothing 0.1": {"label_smoothing": 0.1},
     "mixup 0.2": {"mixup": 0.2},
     "drop_path 0.1": {"model": {"drop_path": 0.1}},
     "dropout 0.2": {"model": {"dropout": 0.2}},

@@ -109,11 +109,6 @@ class LossOptions(Section):
         "class's share of the training images is added to its logit, so that the network itself "
         "learns to answer as if classes were equally common (at 1). 0: none.",
     )
-    label_smoothing: Fraction = Field(
-        0.0,
-        description="Share of each label spread over all classes; helps accuracy, hurts "
-        "raw probabilities (Szegedy et al. 2016).",
-    )
 
 
 class EmaOptions(Section):
@@ -215,6 +210,11 @@ class GradientPhase(Section):
     loss: LossOptions = Field(
         default_factory=lambda: LossOptions.model_validate({}),
         description="What is brought down, and how images count in it.",
+    )
+    label_smoothing: Fraction = Field(
+        0.0,
+        description="Share of each label spread over all classes; helps accuracy, hurts "
+        "raw probabilities (Szegedy et al. 2016).",
     )
     sampling: Literal["natural", "balanced"] = Field(
         "natural",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
-from finetune.recipe.schema import LossOptions
+from finetune.recipe.schema import GradientPhase
 from finetune.training.balance import Array, class_weights, log_prior
 
 
@@ -30,16 +30,16 @@ class Criterion:
     smoothing: float
 
     @classmethod
-    def of(cls, options: LossOptions, counts: Array, device: torch.device) -> Criterion:
-        """The loss that ``options`` ask for where ``counts`` ``[C]`` images are of each class."""
-        weights = offsets = None
+    def of(cls, phase: GradientPhase, counts: Array, device: torch.device) -> Criterion:
+        """The loss that ``phase`` asks for where ``counts`` ``[C]`` images are of each class."""
+        options, weights, offsets = phase.loss, None, None
         if options.class_weights != "none":
             found = class_weights(counts, options.class_weights)
             weights = torch.from_numpy(found).float().to(device)
         if options.logit_adjustment:
             found = options.logit_adjustment * log_prior(counts)
             offsets = torch.from_numpy(found).float().to(device)
-        return cls(weights, offsets, options.label_smoothing)
+        return cls(weights, offsets, phase.label_smoothing)
 
     def __call__(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Each image's loss ``[N]``, for logits ``[N, C]`` and class indices ``[N]``."""

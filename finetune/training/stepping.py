@@ -216,7 +216,7 @@ def stepper_for(
         plan,
         phase,
         pass_through,
-        Criterion.of(phase.loss, counts, setting.device),
+        Criterion.of(phase, counts, setting.device),
         setting.device,
         setting.precision,
         factor,

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from finetune.recipe.schema import GradientPhase, LossOptions, Recipe
+from finetune.recipe.schema import GradientPhase, Recipe
 from finetune.training.criterion import Criterion
 
 COUNTS = np.array([60.0, 30.0, 10.0])
@@ -14,8 +14,10 @@ LABELS = torch.tensor([0, 1, 2, 2, 1, 0, 0])
 
 
 def losses(**options: object) -> torch.Tensor:
-    criterion = Criterion.of(LossOptions.model_validate(options), COUNTS, torch.device("cpu"))
-    return criterion(LOGITS, LABELS)
+    loss = {key: value for key, value in options.items() if key != "label_smoothing"}
+    smoothing = options.get("label_smoothing", 0.0)
+    asked = GradientPhase.model_validate(phase(loss=loss, label_smoothing=smoothing))
+    return Criterion.of(asked, COUNTS, torch.device("cpu"))(LOGITS, LABELS)
 
 
 def test_without_options_it_is_the_cross_entropy() -> None:

@@ -39,7 +39,8 @@ BALANCED = [
 ]
 MEAN = [
     *(*NORM, "phases.tune.cutmix=1", "phases.tune.mixup=1"),
-    "phases.tune.loss={class_weights: balanced, label_smoothing: 0.1}",
+    "phases.tune.loss={class_weights: balanced}",
+    "phases.tune.label_smoothing=0.1",
     "phases.tune.swa={epochs: 2}",
 ]
 KEPT = ["checkpoint.steps=1"]

@@ -82,7 +82,7 @@ def stepper_of(
         plan,
         phase,
         forward,
-        Criterion.of(phase.loss, np.ones(3), CPU),
+        Criterion.of(phase, np.ones(3), CPU),
         CPU,
         "float32",
         lambda _: 1.0,
@@ -115,7 +115,7 @@ def same(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor]) -> None
 
 @pytest.mark.parametrize("sizes", [(4, 4), (4, 3), (4, 4, 2), (2, 5)])
 def test_batches_of_a_step_make_the_gradient_of_one(sizes: tuple[int, ...]) -> None:
-    one, added = (stepper_of(phase_of(loss={"label_smoothing": 0.1})) for _ in range(2))
+    one, added = (stepper_of(phase_of(label_smoothing=0.1)) for _ in range(2))
     whole = gradients(one[1], one[0], sum(sizes))
     same(gradients(added[1], added[0], *sizes), whole)
 
