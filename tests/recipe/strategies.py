@@ -82,6 +82,19 @@ _OF_TYPE: dict[str, Any] = {
 }
 
 
+def _settle(phase: dict[str, Any]) -> None:
+    """Of options that exclude each other, the first is left."""
+    loss = phase.get("loss", {})
+    if loss.get("class_weights", "none") != "none":
+        loss.pop("logit_adjustment", None)
+    if loss.get("class_weights", "none") != "none" or loss.get("logit_adjustment", 0) > 0:
+        phase.pop("sampling", None)
+    if phase.get("sampling", "natural") == "natural":
+        phase.pop("epoch_images", None)
+    if any(phase.get(key) is not None for key in ("ema", "early_stopping", "epochs")):
+        phase.pop("swa", None)
+
+
 @st.composite
 def recipes(draw: st.DrawFn) -> Recipe:
     """A recipe that also keeps the rules between keys, which a JSON schema can't say."""
@@ -94,6 +107,7 @@ def recipes(draw: st.DrawFn) -> Recipe:
         phase["name"] = f"{phase['name'][:30]}{position}"
         if "solver" not in phase and (phase.get("epochs") is None) == (phase.get("steps") is None):
             phase.update(epochs=draw(st.integers(1, 99)), steps=None)
+        _settle(phase)
         schedule = phase.get("lr_schedule", {})
         if schedule:
             rising = st.sets(st.floats(0.01, 0.99), min_size=1, max_size=3).map(sorted)
@@ -102,4 +116,5 @@ def recipes(draw: st.DrawFn) -> Recipe:
                 schedule.pop("gamma", None)
             if schedule.get("name") in ("step", "constant"):
                 schedule.pop("final", None)
+    tree.get("evaluate", {}).pop("logit_adjustment", None)
     return Recipe.model_validate(tree, strict=True)
