@@ -23,7 +23,8 @@ def test_the_page_has_every_key_once_with_its_default_and_choices() -> None:
         if not key.startswith("phases.N.augment."):
             assert key in told
     twice = {key for key in told if told.count(key) > 1}
-    assert twice == {"phases.N.name", "phases.N.train"}, "both kinds of phase have these"
+    both = {"name", "train", "loss", "loss.class_weights"}
+    assert twice == {f"phases.N.{key}" for key in both}, "both kinds of phase have these"
     assert (
         "| `input.fit` | crop, squash or letterbox | `crop` | How a picture fits the square:"
         in reference()
