@@ -11,6 +11,7 @@ from torch.utils.data import Sampler
 
 from finetune.data.images import Key
 from finetune.data.randomness import Purpose, derived_seed, scrambled
+from finetune.data.turns import ClassTurns
 
 
 def epoch_order(n: int, seed: int, phase: int, epoch: int) -> npt.NDArray[np.int64]:
@@ -30,12 +31,21 @@ class TrainBatches(Sampler[list[Key]]):
 
     A last batch of one image goes to the batch before it: BatchNorm can't learn from one alone.
     The first epoch may begin at a later batch than its first, for a phase that is resumed.
+    With ``turns``, an epoch shows what they say, and not each of ``n`` images once.
     """
 
     def __init__(
-        self, n: int, batch_size: int, seed: int, phase: int, first_epoch: int, first_batch: int = 0
+        self,
+        n: int,
+        batch_size: int,
+        seed: int,
+        phase: int,
+        first_epoch: int,
+        first_batch: int = 0,
+        turns: ClassTurns | None = None,
     ) -> None:
-        self.n, self.batch_size = n, batch_size
+        self.n, self.batch_size = turns.images if turns else n, batch_size
+        self.turns = turns
         self.seed, self.phase, self.epoch = seed, phase, first_epoch
         self.first_batch = first_batch
 
@@ -46,8 +56,14 @@ class TrainBatches(Sampler[list[Key]]):
     def __iter__(self) -> Iterator[list[Key]]:
         # Not a generator itself: the epoch is that of this call, not of the first batch.
         order = epoch_order(self.n, self.seed, self.phase, self.epoch)
-        batches = _in_batches(order, len(self), self.batch_size, self.epoch)
+        batches = _in_batches(self._keys(order), len(self), self.batch_size)
         return islice(batches, self.first_batch, None)
+
+    def _keys(self, order: npt.NDArray[np.int64]) -> list[Key]:
+        if self.turns is None:
+            return [Key(position, self.epoch, 0) for position in order.tolist()]
+        keys = self.turns.keys(self.seed, self.phase, self.epoch)
+        return [keys[place] for place in order.tolist()]
 
     def __len__(self) -> int:
         """Batches of a whole epoch; a loader asks once, and for all its epochs."""
@@ -61,7 +77,8 @@ class EvalBatches(Sampler[list[Key]]):
         self.n, self.batch_size = n, batch_size
 
     def __iter__(self) -> Iterator[list[Key]]:
-        return _in_batches(np.arange(self.n), len(self), self.batch_size, 0)
+        keys = [Key(position, 0, 0) for position in range(self.n)]
+        return _in_batches(keys, len(self), self.batch_size)
 
     def __len__(self) -> int:
         return -(-self.n // self.batch_size)
@@ -81,8 +98,8 @@ class GivenBatches(Sampler[list[Key]]):
         return -(-len(self.keys) // self.batch_size)
 
 
-def _in_batches(
-    order: npt.NDArray[np.int64], batches: int, batch_size: int, epoch: int
-) -> Iterator[list[Key]]:
-    for chosen in np.split(order, np.arange(1, batches) * batch_size)[:batches]:
-        yield [Key(position, epoch, 0) for position in chosen.tolist()]
+def _in_batches(keys: list[Key], batches: int, batch_size: int) -> Iterator[list[Key]]:
+    """``batches`` lists of ``batch_size`` keys; the last one takes all that are left."""
+    for number in range(batches):
+        last = number == batches - 1
+        yield keys[number * batch_size : None if last else (number + 1) * batch_size]

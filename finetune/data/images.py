@@ -19,7 +19,10 @@ from finetune.errors import FinetuneError
 
 
 class Key(NamedTuple):
-    """What to make: the image's position among the items, in which epoch, for which time."""
+    """What to make: the image's position among the items, in which epoch, for which time.
+
+    Where classes take turns (`finetune.data.turns`), the epoch is the round of the image's class.
+    """
 
     position: int
     epoch: int
@@ -66,12 +69,13 @@ class TrainView:
     Attributes:
         augmentation: Makes it.
         samples: The keys of all images, ``[N]``.
-        views: How many an image has; the epochs walk over them. None: a new one each epoch.
+        views: How many each image has, ``[N]``; the epochs walk over them. None: a new one each
+            epoch.
     """
 
     augmentation: Augmenting
     samples: npt.NDArray[np.uint64]
-    views: int | None = None
+    views: npt.NDArray[np.int64] | None = None
 
     def prepared(self, image: Pixels) -> Pixels:
         """What all its views are made of."""
@@ -82,7 +86,8 @@ class TrainView:
         sample = int(self.samples[key.position])
         if self.views is None:
             return self.augmentation(prepared, sample, key.epoch, key.occurrence)
-        return self.augmentation(prepared, sample, view_number(key, self.views), 0)
+        number = view_number(key, int(self.views[key.position]))
+        return self.augmentation(prepared, sample, number, 0)
 
 
 def view_number(key: Key, views: int) -> int:

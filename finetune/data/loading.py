@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 from torch.utils.data import DataLoader
 
 from finetune.data.batches import EvalBatches, GivenBatches, TrainBatches
@@ -26,6 +27,7 @@ from finetune.data.loaders import (
 )
 from finetune.data.manifest import Item, Manifest
 from finetune.data.randomness import sample_key
+from finetune.data.turns import ClassTurns
 from finetune.environment import usable_cores
 from finetune.recipe.schema import AugmentOptions
 
@@ -47,8 +49,9 @@ def train_loader(
     max_pixels: int,
     first_epoch: int = 0,
     first_batch: int = 0,
-    views: int | None = None,
+    views: npt.NDArray[np.int64] | None = None,
     kept: Kept | None = None,
+    turns: ClassTurns | None = None,
 ) -> DataLoader[Any]:
     """Augmented batches in a new order each epoch; each ``iter()`` of it is the next epoch.
 
@@ -67,9 +70,10 @@ def train_loader(
         max_pixels: Larger images are not opened.
         first_epoch: Number of the first epoch, when a phase is resumed.
         first_batch: Number of the first batch in that epoch.
-        views: How many views an image has, the same in all phases; None: a new one each epoch,
-            of this phase alone.
+        views: How many views each image has, ``[N]``, the same in all phases; None: a new one
+            each epoch, of this phase alone.
         kept: Pictures that need not be decoded, as `picture_loader` gives them.
+        turns: What an epoch shows; None: each image once.
 
     Raises:
         RecipeError: A transform can't be made.
@@ -78,7 +82,7 @@ def train_loader(
     own_phase = phase if views is None else None
     view = _train_view(items, spec, augment, seed, own_phase, views)
     images = _labelled(manifest, items, view, spec, max_pixels, kept)
-    batches = TrainBatches(len(items), batch_size, seed, phase, first_epoch, first_batch)
+    batches = TrainBatches(len(items), batch_size, seed, phase, first_epoch, first_batch, turns)
     return TrainLoader(images, **loader_options(batches, workers))
 
 
@@ -111,7 +115,7 @@ def view_loader(
         DataError: When a file that was fine can't be read now; raised in this process.
     """
     most = 1 + max((number for _, number in wanted), default=0)
-    view = _train_view(items, spec, augment, seed, None, most)
+    view = _train_view(items, spec, augment, seed, None, np.full(len(items), most))
     images = _labelled(manifest, items, view, spec, max_pixels)
     keys = [Key(position, number, 0) for position, number in wanted]
     return StrictLoader(images, **loader_options(GivenBatches(keys, batch_size), workers))
@@ -144,7 +148,7 @@ def _train_view(
     augment: AugmentOptions,
     seed: int,
     phase: int | None,
-    views: int | None,
+    views: npt.NDArray[np.int64] | None,
 ) -> TrainView:
     # Here, and not above: scoring and predicting need no albumentations, which is slow to import.
     from finetune.data.transforms import Augmentation

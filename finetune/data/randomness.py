@@ -21,6 +21,7 @@ class Purpose(IntEnum):
     AUGMENT = 3
     SHARED_VIEW = 4
     METADATA = 5
+    CLASS_ROUND = 6
     OUTER_FOLDS = 11
     SUBSETS = 12
 

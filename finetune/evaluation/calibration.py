@@ -20,7 +20,11 @@ _COARSE = 25
 _CHUNK = 1_000_000
 
 
-def fit_temperature(logits: npt.NDArray[np.floating], labels: npt.NDArray[np.integer]) -> float:
+def fit_temperature(
+    logits: npt.NDArray[np.floating],
+    labels: npt.NDArray[np.integer],
+    weights: Array | None = None,
+) -> float:
     """The number that logits are divided by to bring their log loss down most.
 
     Temperature scaling (Guo et al. 2017, "On calibration of modern neural networks") changes no
@@ -33,15 +37,17 @@ def fit_temperature(logits: npt.NDArray[np.floating], labels: npt.NDArray[np.int
     Args:
         logits: ``[N, C]``, of images that the weights were not fitted to.
         labels: Class indices ``[N]``.
+        weights: What each image counts for, ``[N]``; None: all the same.
 
     Returns:
         The temperature, from `COLDEST` to `HOTTEST`; 1 where there are no images.
     """
     if not len(labels):
         return 1.0
+    counted = np.ones(len(labels)) if weights is None else weights
 
     def loss(log_temperature: float) -> float:
-        images = log_losses(logits, labels, math.exp(log_temperature)).sum()
+        images = (counted * log_losses(logits, labels, math.exp(log_temperature))).sum()
         return float(images + (log_temperature / _PRIOR_WIDTH) ** 2 / 2)
 
     # With the prior there can be more than one valley when all logits are tiny: look first.

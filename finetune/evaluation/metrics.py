@@ -15,7 +15,7 @@ from finetune.evaluation.estimates import Answers, estimate
 from finetune.evaluation.intervals import Score
 from finetune.evaluation.reliability import error_by_chance
 from finetune.evaluation.trust import unsure
-from finetune.evaluation.values import mean_log_loss, recall
+from finetune.evaluation.values import macro_f1, mean_log_loss, recall
 
 Array = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.integer]
@@ -92,13 +92,17 @@ def scores(
 def epoch_scores(
     logits: npt.NDArray[np.floating], labels: npt.NDArray[np.integer]
 ) -> dict[str, float]:
-    """``log_loss`` in nats, ``accuracy`` and ``balanced_accuracy`` of logits ``[N, C]``; N > 0."""
+    """Scores of logits ``[N, C]``, N > 0, by name; ``log_loss`` in nats.
+
+    The others are ``accuracy``, ``balanced_accuracy`` and ``macro_f1``.
+    """
     probabilities = softmax(logits, 1.0)
     predicted, present = probabilities.argmax(1), np.unique(labels)
     return {
         "log_loss": mean_log_loss(probabilities, labels),
         "accuracy": float(accuracy_score(labels, predicted)),
         "balanced_accuracy": recall(labels, predicted, present),
+        "macro_f1": macro_f1(labels, predicted, present),
     }
 
 

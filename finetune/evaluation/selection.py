@@ -61,6 +61,7 @@ def choose_phase(
     names: Sequence[str],
     *,
     judged_on: str,
+    weights: npt.NDArray[np.float64] | None = None,
 ) -> Choice:
     """Keep a later phase where its log loss is better by more than one standard error.
 
@@ -74,16 +75,19 @@ def choose_phase(
         labels: Class indices ``[N]`` of those images.
         names: The phases' names.
         judged_on: What the images are, for the sentences: ``validation images``.
+        weights: What each image counts for, ``[N]``, 1 in the mean; None: all the same.
     """
-    temperatures = tuple(fit_temperature(each, labels) for each in logits)
+    temperatures = tuple(fit_temperature(each, labels, weights) for each in logits)
+    counted = 1.0 if weights is None else weights
     losses = [
-        log_losses(each, labels, temperature)
+        counted * log_losses(each, labels, temperature)
         for each, temperature in zip(logits, temperatures, strict=True)
     ]
     comparisons = _compare(losses)
     kept = max([0] + [i for i, each in enumerate(comparisons, 1) if each.better])
     means = tuple(float(each.mean()) for each in losses) if len(labels) else ()
     judged = f"{len(labels):,} {judged_on}"
+    judged += "" if weights is None else ", all classes counting alike"
     return Choice(
         kept=kept,
         reasons=_reasons(kept, means, comparisons, names, judged),

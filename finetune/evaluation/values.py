@@ -26,10 +26,9 @@ def values(probabilities: Array, labels: Labels) -> dict[str, float]:
         labels: Class indices ``[N]``; at least one.
     """
     predicted, present = probabilities.argmax(1), np.unique(labels)
-    macro = {"labels": present, "average": "macro", "zero_division": 0}
     found = (
         recall(labels, predicted, present),
-        float(f1_score(labels, predicted, **macro)),
+        macro_f1(labels, predicted, present),
         mean_log_loss(probabilities, labels),
         float(briers(probabilities, labels).mean()),
         calibration_error(probabilities, labels),
@@ -41,6 +40,11 @@ def values(probabilities: Array, labels: Labels) -> dict[str, float]:
 def recall(labels: Labels, predicted: Labels, present: Labels) -> float:
     """Balanced accuracy: recall averaged over the classes ``present``."""
     return float(recall_score(labels, predicted, labels=present, average="macro", zero_division=0))
+
+
+def macro_f1(labels: Labels, predicted: Labels, present: Labels) -> float:
+    """F1 averaged over the classes ``present``."""
+    return float(f1_score(labels, predicted, labels=present, average="macro", zero_division=0))
 
 
 def mean_log_loss(probabilities: Array, labels: Labels) -> float:

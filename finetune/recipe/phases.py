@@ -68,14 +68,71 @@ class ScheduleOptions(Section):
 class EarlyStoppingOptions(Section):
     """Stop a phase that no longer gains; its best epoch's weights are restored."""
 
-    monitor: Literal["val_log_loss", "val_accuracy", "val_balanced_accuracy"] = Field(
-        "val_log_loss", description="The validation score that is watched."
+    monitor: Literal["val_log_loss", "val_accuracy", "val_balanced_accuracy", "val_macro_f1"] = (
+        Field(
+            "val_log_loss",
+            description="The validation score that is watched. val_balanced_accuracy and "
+            "val_macro_f1 are means over classes: rare ones count as much as common ones.",
+        )
     )
     patience: Annotated[int, Field(ge=1)] = Field(
         5, description="Epochs without a gain after which the phase ends."
     )
     min_delta: Annotated[float, Field(ge=0.0)] = Field(
         0.0, description="A gain of no more than this doesn't count."
+    )
+
+
+ClassWeights = Annotated[
+    Literal["none", "sqrt", "balanced"],
+    Field(
+        description="How much an image's loss counts. balanced: as n / (C * n_c), of n images in C "
+        "classes, n_c in its own, so that all classes count equally. sqrt: as the root of that, "
+        "half way. Rare classes are found more often, at the price of false alarms."
+    ),
+]
+
+
+class SolverLossOptions(Section):
+    """What a solved head brings down."""
+
+    class_weights: ClassWeights = "none"
+
+
+class LossOptions(Section):
+    """What a phase by gradient brings down: the cross-entropy, and how it counts images."""
+
+    class_weights: ClassWeights = "none"
+    logit_adjustment: Annotated[float, Field(ge=0.0, le=4.0)] = Field(
+        0.0,
+        description="tau of Menon et al. 2021: while learning, tau times the logarithm of each "
+        "class's share of the training images is added to its logit, so that the network itself "
+        "learns to answer as if classes were equally common (at 1). 0: none.",
+    )
+    label_smoothing: Fraction = Field(
+        0.0,
+        description="Share of each label spread over all classes; helps accuracy, hurts "
+        "raw probabilities (Szegedy et al. 2016).",
+    )
+
+
+class EmaOptions(Section):
+    """The mean of a phase's weights over its steps, later ones counting more."""
+
+    decay: Annotated[float, Field(gt=0.0, lt=1.0)] = Field(
+        0.999,
+        description="What the mean keeps of itself in a step, at most: after t steps it keeps "
+        "(1 + t) / (10 + t), as in TensorFlow, so that it is right for short phases too.",
+    )
+
+
+class SwaOptions(Section):
+    """The plain mean of a phase's weights at the ends of its last epochs."""
+
+    epochs: Annotated[int, Field(ge=1)] = Field(
+        5,
+        description="How many epochs, counted from the phase's end. Their rate should not be near "
+        "zero: lr_schedule constant, or final above 0.",
     )
 
 
@@ -102,6 +159,15 @@ class SolverPhase(Section):
         description="Views of each image that the head is solved on: the picture as it is scored, "
         "and augmented ones beyond the first. Each passes every image through the network once.",
     )
+    loss: SolverLossOptions = Field(
+        default_factory=lambda: SolverLossOptions.model_validate({}),
+        description="How images count, in the head and in the choice of l2.",
+    )
+
+    @property
+    def balanced_by(self) -> tuple[str, ...]:
+        """The options that make rare classes count more."""
+        return ("loss.class_weights",) if self.loss.class_weights != "none" else ()
 
 
 class GradientPhase(Section):
@@ -146,13 +212,44 @@ class GradientPhase(Section):
     clip_norm: Annotated[float, Field(gt=0.0)] | None = Field(
         1.0, description="Largest norm of the gradient; longer ones are shortened. null: none."
     )
-    label_smoothing: Fraction = Field(
+    loss: LossOptions = Field(
+        default_factory=lambda: LossOptions.model_validate({}),
+        description="What is brought down, and how images count in it.",
+    )
+    sampling: Literal["natural", "balanced"] = Field(
+        "natural",
+        description="Which images an epoch shows. natural: each once. balanced: as many of each "
+        "class; those of rare classes come again in other views, and not all of common ones come.",
+    )
+    epoch_images: Annotated[int, Field(ge=1)] | None = Field(
+        None,
+        description="Images that an epoch of balanced sampling shows. null: as many as there are.",
+    )
+    mixup: Annotated[float, Field(ge=0.0, le=10.0)] = Field(
         0.0,
-        description="Share of each label spread over all classes; helps accuracy, hurts "
-        "raw probabilities.",
+        description="alpha of Zhang et al. 2018: each picture is blended with another of its "
+        "batch, and their labels with them, by a share drawn from Beta(alpha, alpha); 0.2 is "
+        "mild, 1 strong. Where stages are frozen, what they give is blended. 0: none.",
+    )
+    cutmix: Annotated[float, Field(ge=0.0, le=10.0)] = Field(
+        0.0,
+        description="alpha of Yun et al. 2019: a box of another picture is pasted in, of a share "
+        "of the area drawn from Beta(alpha, alpha); 1 is usual. Wants train: all. With mixup, each "
+        "batch has one of the two. 0: none.",
     )
     early_stopping: EarlyStoppingOptions | None = Field(
         None, description="null: train to the end and keep the last weights."
+    )
+    ema: EmaOptions | None = Field(
+        None,
+        description="Validate, choose and keep the mean of the weights over the steps (Polyak and "
+        "Juditsky 1992), smoother than the last ones. null: the weights themselves.",
+    )
+    swa: SwaOptions | None = Field(
+        None,
+        description="Validate and keep the mean of the last epochs' weights (Izmailov et al. "
+        "2018); BatchNorm's statistics are computed again where it is train. Not with ema or "
+        "early_stopping. null: none.",
     )
     augment: AugmentOptions | None = Field(None, description="null: the recipe's own augmentation.")
 
@@ -161,6 +258,42 @@ class GradientPhase(Section):
         if (self.epochs is None) == (self.steps is None):
             raise ValueError("give epochs or steps, one of them (set the other to null)")
         return self
+
+    @model_validator(mode="after")
+    def _balanced_once(self) -> GradientPhase:
+        if len(self.balanced_by) > 1:
+            told = " and ".join(self.balanced_by)
+            raise ValueError(f"{told} each make rare classes count more; give one of them")
+        if self.epoch_images is not None and self.sampling == "natural":
+            raise ValueError("epoch_images: only with sampling: balanced")
+        return self
+
+    @model_validator(mode="after")
+    def _one_mean(self) -> GradientPhase:
+        if self.swa is None:
+            return self
+        if self.ema is not None:
+            raise ValueError("ema and swa: give one of them")
+        if self.early_stopping is not None:
+            raise ValueError(
+                "swa: keeps a mean of the last epochs, early_stopping one epoch; give one of them"
+            )
+        if self.epochs is not None and self.swa.epochs > self.epochs:
+            raise ValueError(f"swa.epochs: the phase has {self.epochs}")
+        return self
+
+    @property
+    def balanced_by(self) -> tuple[str, ...]:
+        """The options that make rare classes count more."""
+        return tuple(
+            name
+            for name, given in (
+                ("loss.class_weights", self.loss.class_weights != "none"),
+                ("loss.logit_adjustment", self.loss.logit_adjustment > 0),
+                ("sampling", self.sampling != "natural"),
+            )
+            if given
+        )
 
 
 def _phase_kind(value: Any) -> str:

@@ -14,11 +14,15 @@ from pydantic import Field, model_validator
 
 from finetune.recipe.phases import (
     EarlyStoppingOptions,
+    EmaOptions,
     GradientPhase,
+    LossOptions,
     OptimizerOptions,
     Phase,
     ScheduleOptions,
+    SolverLossOptions,
     SolverPhase,
+    SwaOptions,
 )
 from finetune.recipe.sections import (
     AugmentOptions,
@@ -37,17 +41,21 @@ __all__ = [
     "CheckpointOptions",
     "DataOptions",
     "EarlyStoppingOptions",
+    "EmaOptions",
     "EvaluateOptions",
     "GradientPhase",
     "GroupOptions",
     "InputOptions",
+    "LossOptions",
     "ModelOptions",
     "OptimizerOptions",
     "Phase",
     "Recipe",
     "ScheduleOptions",
+    "SolverLossOptions",
     "SolverPhase",
     "StoreOptions",
+    "SwaOptions",
     "TransformOptions",
 ]
 
@@ -65,6 +73,12 @@ class EvaluateOptions(Section):
         "temperature",
         description="Divide the logits by one number, fitted where the score does not look, so "
         "that a confidence of 0.9 is right nine times in ten.",
+    )
+    logit_adjustment: Annotated[float, Field(ge=0.0, le=4.0)] = Field(
+        0.0,
+        description="tau of Menon et al. 2021, after training: of each calibrated logit, tau times "
+        "the logarithm of its class's share of the training images is subtracted. 1: answers as "
+        "if classes were equally common. It is part of the classifier that is shipped.",
     )
     precision: Annotated[float, Field(ge=0.5, lt=1.0)] | None = Field(
         None,
@@ -118,6 +132,12 @@ class Recipe(Section):
         description="Whose weights are kept. best: a later phase's only if its validation log "
         "loss is better by more than one standard error. last: the last phase's in any case.",
     )
+    judge_by: Literal["auto", "log_loss", "balanced_log_loss"] = Field(
+        "auto",
+        description="The score by which `keep: best` compares phases. balanced_log_loss: its mean "
+        "over classes, so that rare ones count as much. auto: that, where a phase makes rare "
+        "classes count more; else log_loss.",
+    )
     judge_folds: Annotated[int, Field(ge=2, le=10)] = Field(
         3,
         description="With under 200 validation images, the choice between phases is made "
@@ -156,3 +176,20 @@ class Recipe(Section):
         if repeated:
             raise ValueError(f"phases: two are named {', '.join(repeated)}")
         return self
+
+    @model_validator(mode="after")
+    def _adjusted_once(self) -> Recipe:
+        balanced = [f"{phase.name}.{key}" for phase in self.phases for key in phase.balanced_by]
+        if self.evaluate.logit_adjustment and balanced:
+            raise ValueError(
+                f"evaluate.logit_adjustment and phases.{balanced[0]} each make rare classes count "
+                "more; give one of them"
+            )
+        return self
+
+    @property
+    def judged_balanced(self) -> bool:
+        """Whether phases are compared by a score in which all classes count equally."""
+        if self.judge_by == "auto":
+            return any(phase.balanced_by for phase in self.phases)
+        return self.judge_by == "balanced_log_loss"

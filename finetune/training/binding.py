@@ -9,7 +9,7 @@ from torch import nn
 
 from finetune.data.transforms import check_augment
 from finetune.errors import DeviceError, RecipeError
-from finetune.recipe.schema import GradientPhase, Recipe, SolverPhase
+from finetune.recipe.schema import GradientPhase, Phase, Recipe, SolverPhase
 from finetune.training.freeze import FreezePlan
 from finetune.training.optimisers import check_optimizer
 
@@ -39,15 +39,25 @@ def check_stages(recipe: Recipe, model: nn.Module) -> None:
     """See to it that the stages that the phases train are stages of ``model``.
 
     Raises:
-        RecipeError: Some aren't; all are told.
+        RecipeError: Some aren't, or a phase would cut boxes from what is no picture; all are told.
     """
     faults = []
     for phase in recipe.phases:
         try:
-            FreezePlan.of(model, phase.train, "frozen")
+            plan = FreezePlan.of(model, phase.train, "frozen")
+            faults += _unpictured(phase, frozen=len(plan.trained) < len(plan.stages))
         except RecipeError as error:
             faults.append(f"phases.{phase.name}.train: {error}")
     _refuse(recipe, faults)
+
+
+def _unpictured(phase: Phase, *, frozen: bool) -> list[str]:
+    if isinstance(phase, SolverPhase) or not phase.cutmix or not frozen:
+        return []
+    return [
+        f"phases.{phase.name}.cutmix: cuts boxes from pictures, and the stages that train here see "
+        "what frozen ones make of them; use mixup, or train: all"
+    ]
 
 
 def check_validation(recipe: Recipe, validation: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,10 +14,11 @@ from torch import nn
 from finetune.data.manifest import Item
 from finetune.evaluation.abstention import Abstention
 from finetune.evaluation.calibration import fit_temperature
-from finetune.model.head import set_head
+from finetune.model.head import classifier, set_head
 from finetune.recipe.schema import SolverPhase
 from finetune.text import plural
 from finetune.training.abstaining import Held, fit_abstention
+from finetune.training.balance import class_counts, log_prior
 from finetune.training.judging import (
     Verdict,
     folds_of,
@@ -72,16 +73,19 @@ def run_course(setting: Setting) -> Trained:
     temperature = _temperature(setting, logits, labels)
     model = copy.deepcopy(setting.pristine).to(setting.device)
     model.load_state_dict(kept.store.state())
+    shift = _adjustment(setting, train, temperature)
     # Nothing of a solved head was fitted on the validation images: they may teach it now.
     refitted = setting.recipe.refit == "auto" and kept.out_of_fold is not None and bool(validation)
     if refitted:
         _refit(setting, model, results, kept, [*train, *validation])
+    _shift_head(model, shift)
     held = _held(setting, kept, logits, labels, validation, temperature)
+    held = replace(held, logits=held.logits + shift)
     return Trained(
         model=model,
         temperature=temperature,
         abstention=fit_abstention(setting, model, held, pristine=kept.out_of_fold is not None),
-        validation=kept.judged,
+        validation=kept.judged + shift,
         phases=_audit(setting, results, kept, verdict, refitted)
         | {"temperature": temperature, "calibrated_on": source},
     )
@@ -145,6 +149,23 @@ def _temperature(setting: Setting, logits: np.ndarray, labels: np.ndarray) -> fl
     return fit_temperature(logits, labels)
 
 
+def _adjustment(setting: Setting, train: Sequence[Item], temperature: float) -> np.ndarray:
+    """What `evaluate.logit_adjustment` adds to the logits, float32 ``[C]``.
+
+    The recipe's tau is for logits that are divided by the temperature, so that a network's
+    over-confidence doesn't change how far its answers move.
+    """
+    counts = class_counts(setting.labels(train), len(setting.manifest.classes))
+    tau = setting.recipe.evaluate.logit_adjustment
+    return (-tau * temperature * log_prior(counts)).astype(np.float32)
+
+
+def _shift_head(model: nn.Module, shift: np.ndarray) -> None:
+    layer = classifier(model)
+    with torch.no_grad():
+        layer.bias.add_(torch.from_numpy(shift).to(layer.bias))
+
+
 def _refit(
     setting: Setting,
     model: nn.Module,
@@ -158,7 +179,8 @@ def _refit(
     assert kept.l2 is not None
     inputs = inputs_of(setting, setting.pristine, phase, items, pristine=True)
     labels, classes = setting.labels(items), len(setting.manifest.classes)
-    weight, bias = refit_head(inputs, labels, classes, l2=kept.l2)
+    weights = phase.loss.class_weights
+    weight, bias = refit_head(inputs, labels, classes, l2=kept.l2, class_weights=weights)
     set_head(model, torch.from_numpy(weight), torch.from_numpy(bias))
     setting.reporter.say(
         f"The head of {kept.name} was solved again on all "

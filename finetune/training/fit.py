@@ -15,9 +15,10 @@ from finetune.evaluation.metrics import epoch_scores
 from finetune.model.device import memory_told
 from finetune.model.precision import shortened_products
 from finetune.recipe.schema import GradientPhase
+from finetune.training.averaging import Average, refresh_statistics
 from finetune.training.freeze import FreezePlan
 from finetune.training.keeping import Keeper, kept_place, restore
-from finetune.training.length import images_seen, total_steps
+from finetune.training.length import epoch_length, epochs_begun, images_seen, total_steps
 from finetune.training.module import PhaseModule
 from finetune.training.passage import Passage, passage_of
 from finetune.training.place import Place
@@ -94,6 +95,8 @@ def fit_phase(
     model.to(setting.device)
     if watch.best_weights:
         model.load_state_dict(model.state_dict() | watch.best_weights)
+    elif module.average:
+        module.average.settle()
     return FitEnd(
         epochs=place.epoch,
         best_epoch=watch.best_epoch if watch.best_weights else None,
@@ -112,14 +115,27 @@ def _module(
     place: Place,
     passage: Passage,
 ) -> PhaseModule:
-    images = len(fit.train)
-    steps = total_steps(phase, images)
+    steps = total_steps(phase, len(fit.train))
     factor = schedule(phase.lr_schedule, steps)
     stepper = stepper_for(
-        setting, model, plan, phase, passage.pass_through, factor, setting.reporter.say
+        setting, fit.train, model, plan, phase, passage.pass_through, factor, setting.reporter.say
     )
     seed_place = (setting.recipe.seed, "step", position)
-    return PhaseModule(model, plan, phase, stepper, images, steps, seed_place, place)
+    length = epoch_length(phase, len(fit.train))
+    average = _average(fit, model, plan, phase, passage)
+    return PhaseModule(model, plan, phase, stepper, length, steps, seed_place, place, average)
+
+
+def _average(
+    fit: Fit, model: nn.Module, plan: FreezePlan, phase: GradientPhase, passage: Passage
+) -> Average | None:
+    if phase.ema is None and phase.swa is None:
+        return None
+
+    def refresh(epoch: int) -> None:
+        refresh_statistics(model, plan, iter(passage.epoch(epoch)), passage.pass_through)
+
+    return Average(model, plan, phase, epochs_begun(phase, len(fit.train)), refresh)
 
 
 def _is_over(module: PhaseModule, watch: EpochEnd) -> bool:
@@ -129,7 +145,7 @@ def _is_over(module: PhaseModule, watch: EpochEnd) -> bool:
 
 
 class _Validation:
-    """Gives log loss, accuracy and balanced accuracy, before calibration, and keeps the logits."""
+    """Gives the scores of an epoch, before calibration, and keeps the logits."""
 
     def __init__(self, setting: Setting, fit: Fit, passage: Passage, phase: GradientPhase) -> None:
         self._labels = setting.labels(fit.monitor)
@@ -153,7 +169,7 @@ def _bar(
     setting: Setting, fit: Fit, phase: GradientPhase, place: Place, title: str
 ) -> Iterator[Task]:
     images = len(fit.train)
-    done = images * place.epoch + place.images
+    done = epoch_length(phase, images) * place.epoch + place.images
     with setting.reporter.task(title, images_seen(phase, images), "images", done) as task:
         yield task
 
@@ -161,7 +177,8 @@ def _bar(
 def _reason(phase: GradientPhase, watch: EpochEnd, epochs: int) -> str:
     if not watch.best_weights:
         length = f"{phase.steps} steps" if phase.steps else f"{epochs} epochs"
-        return f"{length}, as the recipe says"
+        mean = "; their mean is kept" if phase.ema or phase.swa else ""
+        return f"{length}, as the recipe says{mean}"
     if not watch.stopped:
         return f"{epochs} epochs, as the recipe says; epoch {watch.best_epoch} restored"
     assert phase.early_stopping is not None

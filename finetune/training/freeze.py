@@ -49,7 +49,7 @@ class FreezePlan:
             for name in stage.parameters:
                 model.get_parameter(name).requires_grad_(stage.name in self.trained)
         if self.batch_norm == "locked":
-            for norm in self._norms(model):
+            for norm in self.norms(model):
                 for parameter in norm.parameters(recurse=False):
                     parameter.requires_grad_(False)
         self.set_modes(model)
@@ -65,7 +65,7 @@ class FreezePlan:
                 for name in stage.modules:
                     model.get_submodule(name).eval()
         if self.batch_norm != "train":
-            for norm in self._norms(model):
+            for norm in self.norms(model):
                 norm.eval()
 
     def frozen_tensors(self, model: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
@@ -82,7 +82,7 @@ class FreezePlan:
         frozen = {name for name, _ in self.frozen_tensors(model)}
         return {name: t for name, t in model.state_dict().items() if name not in frozen}
 
-    def _norms(self, model: nn.Module) -> Iterator[_BatchNorm]:
+    def norms(self, model: nn.Module) -> Iterator[_BatchNorm]:
         """BatchNorm layers of the stages that train; timm's fused ones are among their kind."""
         for stage in self.stages:
             if stage.name in self.trained:

@@ -17,6 +17,7 @@ from finetune.data.manifest import Item
 from finetune.evaluation.selection import Choice, choose_phase
 from finetune.recipe.schema import Recipe
 from finetune.text import plural
+from finetune.training.balance import image_weights
 from finetune.training.folds import stratified_folds
 from finetune.training.phases import PhaseResult, run_fit
 from finetune.training.setting import Fit, Setting
@@ -114,7 +115,9 @@ def _verdict(
     out_of_fold: bool,
 ) -> Verdict:
     names = [phase.name for phase in setting.recipe.phases]
-    choice = choose_phase(logits, labels, names, judged_on=judged_on)
+    balanced = setting.recipe.judged_balanced and len(labels)
+    weights = image_weights(labels, "balanced") if balanced else None
+    choice = choose_phase(logits, labels, names, judged_on=judged_on, weights=weights)
     for reason in choice.reasons:
         setting.reporter.say(reason)
     return Verdict(choice, logits[choice.kept], labels, out_of_fold)

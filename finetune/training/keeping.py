@@ -84,6 +84,7 @@ class Keeper(Callback):
             "watch": self.watch.state_dict(),
             "weights": module.plan.moving(module.model),
             "optimizer": module.stepper.optimizer.state_dict(),
+            "average": module.average.state_dict() if module.average else {},
         }
         started = time.monotonic()
         with replacing(self.path) as temporary:
@@ -108,4 +109,6 @@ def restore(path: Path, module: PhaseModule, watch: EpochEnd) -> None:
     module.model.load_state_dict(module.model.state_dict() | state["weights"])
     module.stepper.optimizer.load_state_dict(state["optimizer"])
     module.stepper.most = state["most"]
+    if module.average:
+        module.average.load_state_dict(state["average"])
     watch.load_state_dict(state["watch"])

@@ -12,20 +12,31 @@ _MOST_VIEWS = 32_000
 """Views of all images together, above which `auto` makes fewer of each."""
 
 
+def epoch_length(phase: GradientPhase, images: int) -> int:
+    """How many images an epoch of the phase shows, of ``images`` training images."""
+    return phase.epoch_images or images
+
+
 def total_steps(phase: GradientPhase, images: int) -> int:
     """Optimiser steps of the phase over ``images`` training images."""
     if phase.steps is not None:
         return phase.steps
-    batches = batch_count(images, phase.batch_size)
+    batches = batch_count(epoch_length(phase, images), phase.batch_size)
     return math.ceil(batches / phase.accumulate) * (phase.epochs or 0)
 
 
 def images_seen(phase: GradientPhase, images: int) -> int:
     """How many of ``images`` training images pass in the phase, each as often as it does."""
+    length = epoch_length(phase, images)
     if phase.epochs is not None:
-        return images * phase.epochs
-    a_pass = math.ceil(batch_count(images, phase.batch_size) / phase.accumulate)
-    return round(images * total_steps(phase, images) / a_pass)
+        return length * phase.epochs
+    a_pass = math.ceil(batch_count(length, phase.batch_size) / phase.accumulate)
+    return round(length * total_steps(phase, images) / a_pass)
+
+
+def varies(options: AugmentOptions) -> bool:
+    """Whether a view differs from the picture as it is scored."""
+    return options.policy != "none" or options.transforms is not None
 
 
 def view_count(options: AugmentOptions, images: int) -> int:
@@ -34,7 +45,7 @@ def view_count(options: AugmentOptions, images: int) -> int:
     auto: 8 views of each image, so that a phase of 20 epochs shows each two or three times; fewer
     of more than 4,000 images, which vary enough by themselves, but 2 at least.
     """
-    if options.policy == "none" and options.transforms is None:
+    if not varies(options):
         return 1
     if options.views != "auto":
         return options.views
@@ -43,11 +54,11 @@ def view_count(options: AugmentOptions, images: int) -> int:
 
 def epochs_begun(phase: GradientPhase, images: int) -> int:
     """Epochs of the phase over ``images`` training images; the last one may be a part."""
-    return math.ceil(images_seen(phase, images) / images)
+    return math.ceil(images_seen(phase, images) / epoch_length(phase, images))
 
 
 def step_images(phase: GradientPhase, images: int, batch: int) -> int:
-    """Images of the optimiser step that ``batch``, from 0, of an epoch belongs to.
+    """Images of the optimiser step that ``batch``, from 0, of an epoch of ``images`` belongs to.
 
     The last step of an epoch is of fewer batches where they don't divide by ``accumulate``.
     """

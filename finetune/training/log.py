@@ -28,6 +28,7 @@ class LogRow:
         val_log_loss: Log loss on the validation part, before calibration.
         val_accuracy: Accuracy on the validation part.
         val_balanced_accuracy: Mean recall over the classes of the validation part.
+        val_macro_f1: Mean F1 over the same classes.
         seconds: Wall time of the epoch with its validation; of a phase's first one, with what had
             to be stored before it.
     """
@@ -41,9 +42,14 @@ class LogRow:
     val_log_loss: float | None
     val_accuracy: float | None
     val_balanced_accuracy: float | None
+    val_macro_f1: float | None
     seconds: float
 
 
+_CURVES = [
+    *("lr", "train_loss", "val_log_loss", "val_accuracy"),
+    *("val_balanced_accuracy", "val_macro_f1"),
+]
 _COLUMNS = [field.name for field in fields(LogRow)]
 
 
@@ -94,7 +100,7 @@ class Log:
 
     def _to_tensorboard(self, row: LogRow) -> None:
         writer = self._writer(row.fit, row.phase)
-        for name in ("lr", "train_loss", "val_log_loss", "val_accuracy"):
+        for name in _CURVES:
             value = getattr(row, name)
             if value is not None:
                 writer.add_scalar(name, value, row.epoch)

@@ -10,6 +10,7 @@ from finetune.data.batches import batch_count
 from finetune.data.loaders import Batch
 from finetune.features.views import StoredBatch
 from finetune.recipe.schema import GradientPhase
+from finetune.training.averaging import Average
 from finetune.training.freeze import FreezePlan
 from finetune.training.length import step_images
 from finetune.training.place import Place
@@ -26,10 +27,11 @@ class PhaseModule(LightningModule):
         plan: What trains.
         phase: How it trains.
         stepper: Adds up gradients and steps.
-        images: Training images of an epoch.
+        images: Images that an epoch shows.
         steps: Optimiser steps of the phase.
         seed_place: What torch draws is a function of this, of the epoch and of the batch.
         place: How far the phase is; it is kept up to date.
+        average: The mean that is kept in place of the weights, if one is.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class PhaseModule(LightningModule):
         steps: int,
         seed_place: tuple[int | str, ...],
         place: Place,
+        average: Average | None = None,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -54,6 +57,7 @@ class PhaseModule(LightningModule):
         self.steps = steps
         self.seed_place = seed_place
         self.place = place
+        self.average = average
 
     def train(self, mode: bool = True) -> PhaseModule:
         """Training mode as the plan has it: Lightning calls this, and frozen stays frozen."""
@@ -86,6 +90,8 @@ class PhaseModule(LightningModule):
         if self.at_step:
             self.stepper.step(place.step)
             place.step += 1
+            if self.average:
+                self.average.after_step()
             self._stop_at_the_end()
 
     def _stop_at_the_end(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,17 +18,35 @@ from finetune.data.manifest import Item
 from finetune.errors import DeviceError
 from finetune.features.body import Halves, halves_of
 from finetune.features.cutting import Uncuttable
-from finetune.features.views import stored_loader
+from finetune.features.views import StoredViews, stored_loader
 from finetune.model.normalise import normalise
 from finetune.recipe.schema import AugmentOptions, GradientPhase
 from finetune.training.freeze import FreezePlan
-from finetune.training.length import epochs_begun, view_count
+from finetune.training.length import epochs_begun
 from finetune.training.pictures import pictures_of
+from finetune.training.sampling import turns_of, views_of
 from finetune.training.setting import Fit, Setting
 from finetune.training.stored import StoredPart
 
-Forward = Callable[[torch.Tensor], torch.Tensor]
-"""Logits ``[N, C]`` of what a batch holds: images, or what crosses into the stages that train."""
+Pass = Callable[[torch.Tensor], torch.Tensor]
+"""From tensors ``[N, ...]`` to others, image by image."""
+
+
+@dataclass(frozen=True)
+class Forward:
+    """From what a batch holds, images or what frozen stages made of them, to logits ``[N, C]``.
+
+    Attributes:
+        enter: To what the stages that train take, without gradients.
+        leave: From there to the logits.
+    """
+
+    enter: Pass
+    leave: Pass
+
+    def __call__(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Both."""
+        return self.leave(self.enter(inputs))
 
 
 @dataclass(frozen=True)
@@ -38,11 +57,13 @@ class Passage:
         loader: The phase's batches, epoch by epoch.
         pass_through: Logits of a batch's inputs, with gradients for what trains.
         logits: Logits ``[N, C]`` of images as prediction gives them.
+        epoch: The batches of an epoch, from 0, once more.
     """
 
     loader: DataLoader[Any]
     pass_through: Forward
     logits: Callable[[Sequence[Item]], np.ndarray]
+    epoch: Callable[[int], DataLoader[Any]]
 
 
 def passage_of(
@@ -68,13 +89,27 @@ def passage_of(
     if stored is not None:
         rows = stored.views(fit.train, phase)
         if rows is not None:
-            order = (phase.batch_size, setting.recipe.seed, position, first_epoch, first_batch)
-            batches = TrainBatches(len(fit.train), *order)
+            from_rows = _stored_batches(setting, rows, fit, phase, position)
+            loader = from_rows(first_epoch, first_batch)
             through = _compiled(setting, stored_forward(setting, stored.halves))
-            return Passage(stored_loader(rows, batches), through, stored.logits)
-    loader = live_loader(setting, fit.train, plan, phase, position, first_epoch, first_batch)
+            return Passage(loader, through, stored.logits, from_rows)
+    live = partial(live_loader, setting, fit.train, plan, phase, position)
     through = _compiled(setting, live_forward(setting, model, halves))
-    return Passage(loader, through, _live_logits(setting, model, phase, fit))
+    loader = live(first_epoch, first_batch)
+    return Passage(loader, through, _live_logits(setting, model, phase, fit), live)
+
+
+def _stored_batches(
+    setting: Setting, rows: StoredViews, fit: Fit, phase: GradientPhase, position: int
+) -> Callable[..., DataLoader[Any]]:
+    """Loaders of stored views that begin at an epoch and, within it, at a batch."""
+    turns = turns_of(phase, setting.labels(fit.train))
+
+    def loader(first_epoch: int, first_batch: int = 0) -> DataLoader[Any]:
+        place = (setting.recipe.seed, position, first_epoch, first_batch)
+        return stored_loader(rows, TrainBatches(len(fit.train), phase.batch_size, *place, turns))
+
+    return loader
 
 
 def halves_where_training_begins(
@@ -106,7 +141,7 @@ def live_loader(
     keep: bool = True,
 ) -> DataLoader[Any]:
     """Augmented pictures; ``keep``: decoded pictures are kept from epoch to epoch."""
-    options = setting.augment(phase)
+    options, labels = setting.augment(phase), setting.labels(items)
     frozen = len(plan.trained) < len(plan.stages)
     again = keep and epochs_begun(phase, len(items)) > 1
     return train_loader(
@@ -121,37 +156,34 @@ def live_loader(
         setting.recipe.data.max_pixels,
         first_epoch=first_epoch,
         first_batch=first_batch,
-        views=view_count(options, len(items)) if frozen else None,
+        views=views_of(phase, options, labels) if frozen else None,
         kept=pictures_of(setting, items, options) if again else None,
+        turns=turns_of(phase, labels),
     )
 
 
 def live_forward(setting: Setting, model: nn.Module, halves: Halves | None) -> Forward:
     """All of the network, its frozen part as a fast copy where it was cut."""
 
-    def whole(images: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = model(normalise(images, setting.spec, setting.device))
-        return logits
+    def pixels(images: torch.Tensor) -> torch.Tensor:
+        return normalise(images, setting.spec, setting.device)
 
-    def in_two(images: torch.Tensor) -> torch.Tensor:
+    def crossing(images: torch.Tensor) -> torch.Tensor:
         assert halves is not None
         with torch.no_grad(), torch.autocast(setting.device.type, enabled=False):
-            crossing = halves.body(images)
-        # A network that is passed whole keeps what runs past its blocks in float32 too.
-        logits: torch.Tensor = halves.suffix(crossing.float())
-        return logits
+            # A network that is passed whole keeps what runs past its blocks in float32 too.
+            return halves.body(images).float()
 
-    return in_two if halves else whole
+    return Forward(crossing, halves.suffix) if halves else Forward(pixels, model)
 
 
 def stored_forward(setting: Setting, halves: Halves) -> Forward:
     """What trains, alone."""
 
-    def forward(crossing: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = halves.suffix(crossing.to(setting.device).float())
-        return logits
+    def enter(crossing: torch.Tensor) -> torch.Tensor:
+        return crossing.to(setting.device).float()
 
-    return forward
+    return Forward(enter, halves.suffix)
 
 
 def _live_logits(
@@ -169,12 +201,12 @@ def _live_logits(
 
 
 def _compiled(setting: Setting, forward: Forward) -> Forward:
-    """``forward`` compiled, if the recipe wants that."""
+    """``forward`` with what trains in it compiled, if the recipe wants that."""
     if not setting.recipe.compile:
         return forward
     from torch._dynamo.exc import TorchDynamoException  # takes seconds to import
 
-    compiled: Forward = torch.compile(forward)
+    compiled: Pass = torch.compile(forward.leave)
 
     def guarded(inputs: torch.Tensor) -> torch.Tensor:
         try:
@@ -186,4 +218,4 @@ def _compiled(setting: Setting, forward: Forward) -> Forward:
                 mend="Install a C++ compiler, or leave it as it is: --set compile=false",
             ) from error
 
-    return guarded
+    return Forward(forward.enter, guarded)

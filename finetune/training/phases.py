@@ -143,6 +143,7 @@ def _solved(
         folds=phase.folds,
         seed=setting.recipe.seed,
         groups=groups,
+        class_weights=phase.loss.class_weights,
     )
 
 

@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from finetune.errors import TrainingError
 from finetune.text import plural
+from finetune.training.balance import ClassWeights, image_weights
 from finetune.training.folds import stratified_folds
 from finetune.training.newton import Regressions, log_sum_exp, minimise
 from finetune.training.rotation import Array, Rotation
@@ -61,7 +62,7 @@ class SolvedHead:
             their centre is 1.
         out_of_fold: Logits of each image from a head that had not learnt from it, at ``l2``;
             float32 ``[N, C]``.
-        cv_log_loss: Mean log loss of ``out_of_fold``, in nats.
+        cv_log_loss: Mean log loss of ``out_of_fold``, in nats, each image counting for its weight.
         curve: The strengths that were tried, strongest first, each with its cross-validated
             log loss.
     """
@@ -83,6 +84,7 @@ def solve_head(
     folds: int,
     seed: int,
     groups: Sequence[str] | None = None,
+    class_weights: ClassWeights = "none",
 ) -> SolvedHead:
     """Regularised multinomial logistic regression with a free bias.
 
@@ -109,6 +111,8 @@ def solve_head(
         seed: Of the folds.
         groups: A name for each row; rows of a group stay in one fold, unless all rows are one
             group.
+        class_weights: How much an image counts, in what is minimised and in the log loss that
+            chooses the strength; in a fold, by how common classes are in it.
 
     Raises:
         TrainingError: Features that are not numbers, or fewer than two images.
@@ -116,7 +120,7 @@ def solve_head(
     rows, every, views = _rows_of(features, labels)
     held = np.tile(_held_out(labels, folds, seed, groups), (views, 1))
     with _threads_for(rows):
-        return _solve_rotated(rows, every, num_classes, l2, _Folds(held, views))
+        return _solve_rotated(rows, every, num_classes, l2, _Folds(held, views), class_weights)
 
 
 def refit_head(
@@ -125,6 +129,7 @@ def refit_head(
     num_classes: int,
     *,
     l2: float,
+    class_weights: ClassWeights = "none",
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """The weight ``[C, D]`` and bias ``[C]`` that `solve_head` finds at ``l2``, and nothing else.
 
@@ -137,7 +142,8 @@ def refit_head(
     with _threads_for(rows):
         rotation = Rotation.of(rows)
         none_held = np.empty((len(rows), 0), dtype=bool)
-        problem = _regressions(rotation.apply(rows), every, num_classes, none_held)
+        turned = rotation.apply(rows)
+        problem = _regressions(turned, every, num_classes, none_held, class_weights)
         start = np.zeros((problem.rows.shape[1], *problem.absent.shape))
         coefficients = _solve(problem, start, l2, _FINAL_TOLERANCE)
         weight, bias = rotation.undo(_final(problem, coefficients, views))
@@ -166,9 +172,11 @@ def _solve_rotated(
     num_classes: int,
     l2: Literal["auto"] | float,
     folds: _Folds,
+    class_weights: ClassWeights,
 ) -> SolvedHead:
     rotation = Rotation.of(features)
-    problem = _regressions(rotation.apply(features), labels, num_classes, folds.held)
+    turned = rotation.apply(features)
+    problem = _regressions(turned, labels, num_classes, folds.held, class_weights)
     best, curve = _follow_path(problem, folds, GRID if l2 == "auto" else (l2,))
     coefficients = _solve(problem, best.coefficients, best.l2, _FINAL_TOLERANCE)
     out_of_fold = _out_of_fold(problem, folds, coefficients)
@@ -178,7 +186,7 @@ def _solve_rotated(
         bias=bias.astype(np.float32),
         l2=best.l2,
         out_of_fold=out_of_fold.astype(np.float32),
-        cv_log_loss=_mean_log_loss(out_of_fold, labels),
+        cv_log_loss=_mean_log_loss(out_of_fold, problem),
         curve=curve,
     )
 
@@ -231,14 +239,20 @@ def _held_out(
 
 
 def _regressions(
-    rows: Array, labels: npt.NDArray[np.int64], num_classes: int, held: npt.NDArray[np.bool_]
+    rows: Array,
+    labels: npt.NDArray[np.int64],
+    num_classes: int,
+    held: npt.NDArray[np.bool_],
+    class_weights: ClassWeights,
 ) -> Regressions:
     """A regression for each fold and, as the last one, that of all rows."""
     learns = np.column_stack([~held, np.ones(len(held), dtype=bool)])
     absent = np.ones((learns.shape[1], num_classes), dtype=bool)
+    weights = np.zeros(learns.shape)
     for regression, column in enumerate(learns.T):
         absent[regression, labels[column]] = False
-    return Regressions(rows, labels, learns / learns.sum(0), absent)
+        weights[column, regression] = image_weights(labels[column], class_weights)
+    return Regressions(rows, labels, weights / weights.sum(0), absent)
 
 
 def _follow_path(
@@ -253,7 +267,7 @@ def _follow_path(
     for l2 in strengths:
         exact = bool(curve) and curve[-1][1] < _WANTS_DOUBLE
         coefficients = _solve(problem if exact else quick, coefficients, l2, _SEARCH_TOLERANCE)
-        log_loss = _mean_log_loss(_out_of_fold(problem, folds, coefficients), problem.labels)
+        log_loss = _mean_log_loss(_out_of_fold(problem, folds, coefficients), problem)
         curve.append((l2, log_loss))
         if best is None or log_loss < best.log_loss:
             best, since = _Point(l2, log_loss, coefficients), 0
@@ -295,7 +309,9 @@ def _final(problem: Regressions, coefficients: Array, views: int) -> Array:
     return final
 
 
-def _mean_log_loss(logits: Array, labels: npt.NDArray[np.int64]) -> float:
-    """Of the rows of ``logits``; ``labels`` begin with theirs."""
-    own = logits[np.arange(len(logits)), labels[: len(logits)]]
-    return float((log_sum_exp(logits) - own).mean())
+def _mean_log_loss(logits: Array, problem: Regressions) -> float:
+    """Of ``logits`` of the first rows of ``problem``, each by what it counts for."""
+    count = len(logits)
+    own = logits[np.arange(count), problem.labels[:count]]
+    weights = problem.weights[:count, -1]
+    return float(weights @ (log_sum_exp(logits) - own) / weights.sum())

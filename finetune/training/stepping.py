@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
-from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from finetune.data.loaders import Batch
+from finetune.data.manifest import Item
 from finetune.features.views import StoredBatch
 from finetune.model.device import free_memory, is_out_of_memory, not_enough_memory
 from finetune.recipe.schema import GradientPhase
+from finetune.training.balance import class_counts
+from finetune.training.criterion import Criterion
 from finetune.training.freeze import FreezePlan
+from finetune.training.mixing import Targets, draw_mix, mixed
 from finetune.training.optimisers import build_optimizer
 from finetune.training.passage import Forward
 from finetune.training.remedies import less_memory
@@ -36,7 +39,8 @@ class Stepper:
         model: The network; its own parameters are trained.
         plan: What trains; it has been applied to ``model``.
         phase: How it trains.
-        pass_through: Gives the network's logits for a batch's inputs.
+        pass_through: From a batch's inputs to the network's logits.
+        criterion: What is brought down.
         device: Where to compute.
         number_format: What the forward pass computes in, ``float32`` or ``bfloat16``.
         factor: The learning rate's schedule.
@@ -54,6 +58,7 @@ class Stepper:
         plan: FreezePlan,
         phase: GradientPhase,
         pass_through: Forward,
+        criterion: Criterion,
         device: torch.device,
         number_format: str,
         factor: Factor,
@@ -62,6 +67,7 @@ class Stepper:
     ) -> None:
         self.phase = phase
         self.pass_through = pass_through
+        self.criterion = criterion
         self.device = device
         self.factor = factor
         self.mend = mend
@@ -125,21 +131,26 @@ class Stepper:
     ) -> torch.Tensor:
         parts = self._parts(len(batch.labels))
         total = torch.zeros((), device=self.device)
-        cut = zip(batch.inputs.tensor_split(parts), batch.labels.tensor_split(parts), strict=True)
-        for number, (inputs, labels) in enumerate(cut):
+        inputs, targets = self._entered(batch, parts, place)
+        cut = zip(inputs.tensor_split(parts), targets.split(parts), strict=True)
+        for number, (part, wanted) in enumerate(cut):
             torch.manual_seed(seed_of(*place, number))
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self._half):
-                logits = self.pass_through(inputs)
-            loss = functional.cross_entropy(
-                logits.float(),
-                labels.to(self.device, non_blocking=True),
-                label_smoothing=self.phase.label_smoothing,
-                reduction="sum",
-            )
+                logits = self.pass_through.leave(part)
+            loss = wanted.losses(self.criterion, logits.float()).sum()
             torch.autograd.backward(loss / images)
             # On the device: to fetch it here would make a GPU wait in every step.
             total += loss.detach()
         return total
+
+    def _entered(
+        self, batch: Batch | StoredBatch, parts: int, place: tuple[int | str, ...]
+    ) -> tuple[torch.Tensor, Targets]:
+        """What the stages that train take of a whole batch, so that parts don't change its mix."""
+        entered = [self.pass_through.enter(part) for part in batch.inputs.tensor_split(parts)]
+        inputs = torch.cat(entered) if parts > 1 else entered[0]
+        labels = batch.labels.to(self.device, non_blocking=True)
+        return mixed(draw_mix(self.phase, len(labels), *place), inputs, labels)
 
     def _parts(self, images: int) -> int:
         """How many parts a batch of ``images`` is passed in."""
@@ -190,6 +201,7 @@ def _moving_statistics(model: nn.Module) -> list[torch.Tensor]:
 
 def stepper_for(
     setting: Setting,
+    items: Sequence[Item],
     model: nn.Module,
     plan: FreezePlan,
     phase: GradientPhase,
@@ -197,12 +209,14 @@ def stepper_for(
     factor: Factor,
     tell: Callable[[str], None],
 ) -> Stepper:
-    """A `Stepper` for a phase of the run, over ``model``, to which ``plan`` has been applied."""
+    """A `Stepper` for a phase over ``items``; ``plan`` has been applied to ``model``."""
+    counts = class_counts(setting.labels(items), len(setting.manifest.classes))
     return Stepper(
         model,
         plan,
         phase,
         pass_through,
+        Criterion.of(phase.loss, counts, setting.device),
         setting.device,
         setting.precision,
         factor,

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
@@ -25,7 +26,7 @@ from finetune.model.precision import full_precision
 from finetune.model.stages import HEAD
 from finetune.recipe.schema import AugmentOptions, GradientPhase
 from finetune.text import byte_size
-from finetune.training.length import epochs_begun, view_count
+from finetune.training.sampling import shown_views
 from finetune.training.setting import EVAL_BATCH, Setting
 
 if TYPE_CHECKING:
@@ -74,8 +75,9 @@ class StoredPart:
         if rows is None:
             self._tell_no_room(len(set(names)))
             return None
-        each = len(names) // len(items)
-        keys = [names[start : start + each] for start in range(0, len(names), each)]
+        keys: list[list[str]] = [[] for _ in items]
+        for (position, _), name in shown:
+            keys[position].append(name)
         return StoredViews(rows, keys, self.setting.labels(items), self.outputs.form)
 
     def has_room(self, items: Sequence[Item], phase: GradientPhase) -> bool:
@@ -89,7 +91,7 @@ class StoredPart:
     def augmented(self, items: Sequence[Item], count: int) -> np.ndarray:
         """Outputs for ``count`` augmented views of each image, float32 ``[count, N, ...]``."""
         options = self.setting.recipe.augment
-        shown = self._named(items, options, count)
+        shown = self._named(items, options, np.full(len(items), count))
 
         def compute(chosen: list[int]) -> Iterator[torch.Tensor]:
             return self._passed_views(items, options, [shown[number][0] for number in chosen])
@@ -99,7 +101,7 @@ class StoredPart:
 
     def missing_augmented(self, items: Sequence[Item], count: int) -> int:
         """How many of those views would have to be passed."""
-        shown = self._named(items, self.setting.recipe.augment, count)
+        shown = self._named(items, self.setting.recipe.augment, np.full(len(items), count))
         return self.outputs.missing([name for _, name in shown])
 
     def logits(self, items: Sequence[Item]) -> np.ndarray:
@@ -135,11 +137,11 @@ class StoredPart:
         self, items: Sequence[Item], phase: GradientPhase
     ) -> list[tuple[tuple[int, int], str]]:
         options = self.setting.augment(phase)
-        count = min(view_count(options, len(items)), epochs_begun(phase, len(items)))
-        return self._named(items, options, count)
+        counts = shown_views(phase, options, self.setting.labels(items))
+        return self._named(items, options, counts)
 
     def _named(
-        self, items: Sequence[Item], options: AugmentOptions, count: int
+        self, items: Sequence[Item], options: AugmentOptions, counts: npt.NDArray[np.int64]
     ) -> list[tuple[tuple[int, int], str]]:
         """Each view: the image's position, the view's number, its name."""
         # Here, and not above: albumentations is slow to import, and not all recipes augment.
@@ -149,7 +151,7 @@ class StoredPart:
         return [
             ((position, view), view_name(item, augmentation, view))
             for position, item in enumerate(items)
-            for view in range(count)
+            for view in range(counts[position])
         ]
 
     def _passed(self, items: Sequence[Item]) -> Iterator[torch.Tensor]:

@@ -81,7 +81,9 @@ def phase_cost(setting: Setting, phase: Phase, items: Sequence[Item], passing: f
     if halves is not None and stored:
         loader, forward = list(_crossed(halves, loader)), stored_forward(setting, halves)
     with _unmoved_randomness(setting.device):
-        stepper = stepper_for(setting, model, plan, phase, forward, lambda _: 1.0, Silent().say)
+        stepper = stepper_for(
+            setting, items, model, plan, phase, forward, lambda _: 1.0, Silent().say
+        )
         seconds = _seconds_per_image(loader, _training_step(stepper), setting.device)
     if part is None or not stored:
         return Cost(seconds, passing)

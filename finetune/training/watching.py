@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -104,12 +105,15 @@ class EpochEnd(Callback):
         """
         epoch = module.place.epoch + 1
         _check_loss(module, epoch)
-        scores = self._scores()
+        if module.average:
+            module.average.after_epoch(epoch)
+        with module.average.shown() if module.average else nullcontext():
+            scores = self._scores()
+            if self.early_stopping:
+                self._watch(self.early_stopping, scores, epoch, module)
         self.log_.append(_row(self.fit, epoch, module, scores))
         self.task.advance(0, loss=module.place.mean_loss, **scores)
-        if self.early_stopping:
-            self._watch(self.early_stopping, scores, epoch, module)
-            trainer.should_stop = trainer.should_stop or self.stopped
+        trainer.should_stop = trainer.should_stop or self.stopped
         module.place.next_epoch()
 
     def _scores(self) -> dict[str, float]:
@@ -156,5 +160,6 @@ def _row(fit: str, epoch: int, module: PhaseModule, scores: dict[str, float]) ->
         val_log_loss=scores.get("val_log_loss"),
         val_accuracy=scores.get("val_accuracy"),
         val_balanced_accuracy=scores.get("val_balanced_accuracy"),
+        val_macro_f1=scores.get("val_macro_f1"),
         seconds=place.seconds,
     )

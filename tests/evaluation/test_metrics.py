@@ -155,5 +155,5 @@ def test_epoch_scores_are_the_same_figures() -> None:
     p, y = _sample(70, 3)
     found = _score(p, y)
     expected = {name: found[name]["value"] for name in epoch_scores(np.log(p), y)}
-    assert set(expected) == {"log_loss", "accuracy", "balanced_accuracy"}
+    assert set(expected) == {"log_loss", "accuracy", "balanced_accuracy", "macro_f1"}
     assert epoch_scores(np.log(p), y) == pytest.approx(expected)

@@ -100,3 +100,21 @@ def test_phases_that_agree_keep_the_first() -> None:
     choice = choose_phase([logits[0], logits[0]], labels, ["a", "b"], judged_on=ON)
     assert choice.kept == 0
     assert "no measurable gain" in choice.reasons[1]
+
+
+def test_rare_classes_can_count_as_much_as_common_ones() -> None:
+    """A phase that gives up the rare class is kept by images, and not by classes."""
+    generator = np.random.default_rng(0)
+    labels = np.repeat([0, 1], [180, 20])
+    answers = np.where(np.arange(200) % 5 == 0, 1 - labels, labels)  # 4 of 5 right in each class
+    fair = generator.normal(0, 0.05, (200, 2))
+    fair[np.arange(200), answers] += 1.4
+    common = np.tile([2.2, 0.0], (200, 1)) + generator.normal(0, 0.05, (200, 2))
+    weights = np.where(labels == 0, 200 / 360, 200 / 40)
+    by_images = choose_phase([fair, common], labels, ["fair", "common"], judged_on=ON)
+    assert by_images.kept == 1
+    by_classes = choose_phase(
+        [common, fair], labels, ["common", "fair"], judged_on=ON, weights=weights
+    )
+    assert by_classes.kept == 1
+    assert "all classes counting alike" in by_classes.reasons[1]

@@ -70,6 +70,24 @@ def test_a_frozen_body_computes_the_same_in_training_and_evaluation(name: str) -
         assert torch.equal(trained, frozen.forward_features(images))
 
 
+@pytest.mark.parametrize("name", FAMILIES)
+def test_dropout_and_drop_path_act_in_what_trains_and_nowhere_else(name: str) -> None:
+    model = network(name)
+    stages = [stage.name for stage in FreezePlan.of(model, "all", "frozen").stages]
+    plan = FreezePlan.of(model, stages[-2], "frozen")
+    plan.apply(model)
+    drops = {
+        path: module.training
+        for path, module in model.named_modules()
+        if type(module).__name__ in ("DropPath", "Dropout")
+    }
+    own = {path for s in plan.stages if s.name in plan.trained for path in s.modules}
+    assert any(drops.values())
+    for path, acts in drops.items():
+        inside = any(path == each or path.startswith(f"{each}.") for each in own if each)
+        assert acts == inside, path
+
+
 def test_batch_norm_statistics_follow_the_policy() -> None:
     for policy, moves in (("train", True), ("frozen", False), ("locked", False)):
         model = network()

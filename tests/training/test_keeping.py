@@ -32,6 +32,16 @@ STEPS = ["phases.tune.epochs=null", "phases.tune.steps=13"]
 STEPS_OF_TWO = [*STEPS, "phases.tune.steps=7", "phases.tune.accumulate=2"]
 STOPPING = ["phases.tune.epochs=4", "phases.tune.early_stopping={patience: 1, min_delta: 0.3}"]
 NORM = [*EPOCHS, "phases.tune.batch_norm=train", "phases.tune.train=all"]
+BALANCED = [
+    *(*EPOCHS, "phases.tune.sampling=balanced", "phases.tune.epoch_images=34"),
+    *("phases.tune.mixup=0.4", "phases.tune.ema={decay: 0.9}", "model.drop_path=0.2"),
+    *("phases.tune.early_stopping={patience: 2, monitor: val_macro_f1}", "store.use=true"),
+]
+MEAN = [
+    *(*NORM, "phases.tune.cutmix=1", "phases.tune.mixup=1"),
+    "phases.tune.loss={class_weights: balanced, label_smoothing: 0.1}",
+    "phases.tune.swa={epochs: 2}",
+]
 KEPT = ["checkpoint.steps=1"]
 
 
@@ -147,6 +157,8 @@ def same(resumed: finetune.Run, whole: finetune.Run) -> None:
         *((STEPS_OF_TWO, after) for after in (3, 9, 13)),
         *((STOPPING, after) for after in (9, 15, 18)),
         *((NORM, after) for after in (3, 9)),
+        *((BALANCED, after) for after in (4, 10, 18)),
+        *((MEAN, after) for after in (4, 10, 18)),
     ],
     ids=lambda value: value if isinstance(value, int) else value[-1].split(".")[-1][:14],
 )
@@ -234,12 +246,14 @@ def test_a_second_signal_is_not_kept_waiting(data: Path, recipe: Path, tmp_path:
     assert watcher.batches == 2
 
 
+@pytest.mark.parametrize("overrides", [EPOCHS, MEAN], ids=["plain", "mean"])
 def test_a_signal_in_validation_keeps_the_epoch(
     data: Path,
     recipe: Path,
     tmp_path: Path,
     whole: Whole,
     monkeypatch: pytest.MonkeyPatch,
+    overrides: list[str],
 ) -> None:
     from finetune.training.setting import Setting
 
@@ -251,10 +265,10 @@ def test_a_signal_in_validation_keeps_the_epoch(
 
     monkeypatch.setattr(Setting, "logits", pressed)
     with pytest.raises(KeyboardInterrupt):
-        train(data, recipe, tmp_path / "run", EPOCHS, never())
+        train(data, recipe, tmp_path / "run", overrides, never())
     monkeypatch.undo()
     watcher = never()
-    same(finetune.resume(tmp_path / "run", reporter=watcher), whole(EPOCHS))
+    same(finetune.resume(tmp_path / "run", reporter=watcher), whole(overrides))
     assert watcher.batches == 9
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from finetune.training.log import Log, LogRow
 
-ROW = LogRow("main", "tune", 1, 10, 0.1, 0.5, 0.4, 0.9, None, 1.5)
+ROW = LogRow("main", "tune", 1, 10, 0.1, 0.5, 0.4, 0.9, None, None, 1.5)
 
 
 def test_a_row_an_epoch_and_empty_cells_for_what_is_not_known(tmp_path: Path) -> None:

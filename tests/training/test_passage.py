@@ -142,6 +142,56 @@ def test_a_run_ends_with_the_same_weights_with_the_store_and_without(
         assert float((movement(live, start)[0] - stored).norm()) < tolerance * far
 
 
+OPTIONS = [
+    {"sampling": "balanced", "epoch_images": 20, "mixup": 0.5, "epochs": 2},
+    {"loss": {"class_weights": "balanced"}, "mixup": 1.0, "ema": {"decay": 0.9}},
+    {"batch_norm": "train", "swa": {"epochs": 2}, "loss": {"logit_adjustment": 1.0}},
+]
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=["turns", "weights", "mean"])
+def test_options_do_the_same_with_the_store_and_without(
+    photos: Callable[..., Path], tmp_path: Path, options: dict[str, object]
+) -> None:
+    data = photos({"red": 30, "green": 6})
+    recipe = recipe_of("last_1", **options)
+    start = set_up(data, recipe)[1].state_dict()
+
+    def weights(name: str, *more: str) -> dict[str, torch.Tensor]:
+        run = finetune.train(
+            data, recipe, overrides=[*BASE, "augment.views=2", *more], weights="none",
+            out=tmp_path / name, reporter=Silent(),
+        )  # fmt: skip
+        return load_file(run.path / "model" / "model.safetensors")
+
+    stored, far = movement(weights("stored"), start)
+    assert far > 0.01
+    live = movement(weights("live", "store.use=false"), start)[0]
+    assert float((live - stored).norm()) < 0.05 * far
+
+
+def test_turns_show_views_that_differ_as_long_as_there_are_others(data: Path) -> None:
+    recipe = recipe_of("last_1", sampling="balanced", epochs=2)
+    setting, model, plan, fit = set_up(data, recipe, "augment.views=2")
+    of = {c: [item for item in fit.train if item.label == c] for c in ("green", "red")}
+    few = Fit("main", [*of["green"][:2], *of["red"][:8]], fit.judged, fit.monitor)
+    phase = setting.recipe.phases[0]
+    stored = passage_of(setting, few, model, plan, phase, 0)
+    live = passages.live_loader(setting, few.train, plan, phase, 0)
+    rare, shown = setting.manifest.classes.index("green"), []
+    for _ in range(2):
+        for kept, pictures in zip(stored.loader, live, strict=True):
+            assert kept.labels.equal(pictures.labels)
+            shown += [row.numpy().tobytes() for row in pictures.images[pictures.labels == rare]]
+    assert len(shown) == len(set(shown)) == 10  # each image five times, no two showings alike
+
+
+def test_boxes_are_cut_from_pictures_alone(data: Path) -> None:
+    with pytest.raises(RecipeError, match=r"phases\.top\.cutmix: cuts boxes from pictures"):
+        set_up(data, recipe_of("last_1", cutmix=1.0))
+    set_up(data, recipe_of("all", cutmix=1.0))
+
+
 def test_epochs_walk_over_the_views(data: Path) -> None:
     _, _, fit, passage = made(data, recipe_of("last_1", epochs=5), "augment.views=2")
     epochs = []

@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
 from finetune.errors import TrainingError
+from finetune.evaluation.calibration import log_losses
 from finetune.training import solver
+from finetune.training.balance import image_weights
 from finetune.training.folds import stratified_folds
 from finetune.training.solver import GRID, SolvedHead, refit_head, solve_head
 
@@ -255,3 +257,40 @@ def test_the_first_view_is_what_is_judged() -> None:
     assert head.cv_log_loss == pytest.approx(_log_loss(head.out_of_fold, labels), abs=1e-5)
     noise_judged = _solve(np.stack([noise, features]), labels, l2=head.l2)
     assert head.cv_log_loss < noise_judged.cv_log_loss
+
+
+@pytest.mark.parametrize("kind", ["sqrt", "balanced"])
+def test_weighted_classes_give_scikit_learns_weighted_head(kind: str) -> None:
+    from sklearn.linear_model import LogisticRegression
+
+    generator = np.random.default_rng(5)
+    labels = np.repeat([0, 1, 2], [120, 30, 10])
+    features = (generator.normal(0, 1, (160, 6)) + labels[:, None] * 0.7).astype(np.float32)
+    ours = refit_head(features, labels, 3, l2=1e-2, class_weights=kind)  # type: ignore[arg-type]
+    centred = features - features.mean(0)
+    scaled = centred / np.sqrt(np.square(centred).sum(1).mean())
+    each = image_weights(labels, kind)  # type: ignore[arg-type]
+    theirs = LogisticRegression(C=1 / (1e-2 * 160), tol=1e-10, max_iter=5000)
+    theirs.fit(scaled, labels, sample_weight=each)
+    logits = features @ ours[0].T + ours[1]
+    expected = theirs.decision_function(scaled)
+    assert np.allclose(logits - logits.mean(1, keepdims=True), expected, atol=1e-3)
+    solved = solve_head(
+        features, labels, 3, l2=1e-2, folds=4, seed=1, class_weights=kind,  # type: ignore[arg-type]
+    )  # fmt: skip
+    assert np.allclose(solved.weight, ours[0], atol=1e-4)
+    plain = solve_head(features, labels, 3, l2=1e-2, folds=4, seed=1)
+    rare = labels == 2
+    assert (solved.out_of_fold.argmax(1)[rare] == 2).sum() > (
+        plain.out_of_fold.argmax(1)[rare] == 2
+    ).sum()
+
+
+def test_the_strength_is_chosen_by_the_weighted_log_loss() -> None:
+    generator = np.random.default_rng(6)
+    labels = np.repeat([0, 1], [60, 12])
+    features = (generator.normal(0, 1, (72, 4)) + labels[:, None]).astype(np.float32)
+    head = solve_head(features, labels, 2, l2=1e-2, folds=3, seed=1, class_weights="balanced")
+    own = log_losses(head.out_of_fold, labels, 1.0)
+    means = [own[labels == c].mean() for c in (0, 1)]
+    assert head.cv_log_loss == pytest.approx(np.mean(means), rel=1e-5)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import timm
 import torch
@@ -17,9 +18,10 @@ from finetune.errors import DeviceError
 from finetune.model.device import is_out_of_memory
 from finetune.model.normalise import normalise
 from finetune.recipe.schema import GradientPhase
+from finetune.training.criterion import Criterion
 from finetune.training.freeze import FreezePlan
 from finetune.training.length import step_images
-from finetune.training.passage import Forward
+from finetune.training.passage import Forward, Pass
 from finetune.training.stepping import Stepper
 
 SPEC = InputSpec(size=32)
@@ -49,7 +51,7 @@ def network(phase: GradientPhase, name: str = "test_resnet") -> tuple[nn.Module,
 class Cramped:
     """A network whose memory has room for so many images at once."""
 
-    def __init__(self, forward: Forward, room: int, error: Exception, *, late: bool) -> None:
+    def __init__(self, forward: Pass, room: int, error: Exception, *, late: bool) -> None:
         self.forward, self.room, self.error, self.late = forward, room, error, late
         self.passed: list[int] = []
 
@@ -70,13 +72,22 @@ class Cramped:
 def stepper_of(
     phase: GradientPhase,
     told: Callable[[str], None] = lambda _: None,
-    wrap: Callable[[Forward], Forward] = lambda forward: forward,
+    wrap: Callable[[Pass], Pass] = lambda leave: leave,
     name: str = "test_resnet",
 ) -> tuple[nn.Module, Stepper]:
     model, plan = network(phase, name)
-    forward = wrap(lambda images: model(normalise(images, SPEC, CPU)))
+    forward = Forward(lambda images: normalise(images, SPEC, CPU), wrap(model))
     return model, Stepper(
-        model, plan, phase, forward, CPU, "float32", lambda _: 1.0, "Take less.", told
+        model,
+        plan,
+        phase,
+        forward,
+        Criterion.of(phase.loss, np.ones(3), CPU),
+        CPU,
+        "float32",
+        lambda _: 1.0,
+        "Take less.",
+        told,
     )
 
 
@@ -104,7 +115,7 @@ def same(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor]) -> None
 
 @pytest.mark.parametrize("sizes", [(4, 4), (4, 3), (4, 4, 2), (2, 5)])
 def test_batches_of_a_step_make_the_gradient_of_one(sizes: tuple[int, ...]) -> None:
-    one, added = (stepper_of(phase_of(label_smoothing=0.1)) for _ in range(2))
+    one, added = (stepper_of(phase_of(loss={"label_smoothing": 0.1})) for _ in range(2))
     whole = gradients(one[1], one[0], sum(sizes))
     same(gradients(added[1], added[0], *sizes), whole)
 
@@ -118,6 +129,17 @@ def test_the_gradient_is_that_of_the_mean_loss() -> None:
     other, ours = stepper_of(phase_of())
     assert float(ours.add(batch, 8, 1)) == pytest.approx(8 * loss.item(), rel=1e-5)
     same({n: p.grad for n, p in other.named_parameters() if p.grad is not None}, theirs)
+
+
+@pytest.mark.parametrize("options", [{"mixup": 0.5}, {"cutmix": 1.0}, {"mixup": 1, "cutmix": 1}])
+def test_a_mixed_batch_in_parts_makes_the_same_gradient(options: dict[str, object]) -> None:
+    plain = stepper_of(phase_of())
+    one, parts = (stepper_of(phase_of(**options)) for _ in range(2))
+    parts[1].most = 3
+    whole = gradients(one[1], one[0], 8)
+    same(gradients(parts[1], parts[0], 8), whole)
+    unmixed = gradients(plain[1], plain[0], 8)
+    assert any(not torch.allclose(whole[n], unmixed[n], rtol=1e-2, atol=1e-4) for n in whole)
 
 
 @pytest.mark.parametrize("accumulate", [1, 2, 3])
@@ -168,7 +190,7 @@ def test_a_batch_that_does_not_fit_is_passed_in_parts(error: Exception, late: bo
     told: list[str] = []
     tried: list[Cramped] = []
 
-    def cramped(forward: Forward) -> Forward:
+    def cramped(forward: Pass) -> Pass:
         tried.append(Cramped(forward, 3, error, late=late))
         return tried[0]
 
@@ -203,7 +225,7 @@ def test_what_a_failed_attempt_did_is_undone() -> None:
 def test_where_not_one_image_fits_the_user_is_told(norm: str, smallest: int) -> None:
     tried: list[Cramped] = []
 
-    def cramped(forward: Forward) -> Forward:
+    def cramped(forward: Pass) -> Pass:
         tried.append(Cramped(forward, 0, LACKING[0], late=False))
         return tried[0]
 
@@ -222,7 +244,9 @@ from finetune.data.loaders import Batch
 from finetune.memory import keep_freed_memory
 from finetune.model.normalise import normalise
 from finetune.recipe.schema import GradientPhase
+from finetune.training.criterion import Criterion
 from finetune.training.freeze import FreezePlan
+from finetune.training.passage import Forward
 from finetune.training.stepping import Stepper
 keep_freed_memory()
 phase = GradientPhase.model_validate({"name": "p", "train": "all", "epochs": 1, "batch_size": 64})
@@ -230,8 +254,9 @@ model = timm.create_model("resnet18", num_classes=10)
 plan = FreezePlan.of(model, "all", "frozen")
 plan.apply(model)
 cpu = torch.device("cpu")
-forward = lambda images: model(normalise(images, InputSpec(size=160), cpu))
-stepper = Stepper(model, plan, phase, forward, cpu, "float32", lambda _: 1.0, "", print)
+forward = Forward(lambda images: normalise(images, InputSpec(size=160), cpu), model)
+plain = Criterion(None, None, 0.0)
+stepper = Stepper(model, plan, phase, forward, plain, cpu, "float32", lambda _: 1.0, "", print)
 images = torch.zeros(64, 160, 160, 3, dtype=torch.uint8)
 batch = Batch(images, torch.arange(64) % 10, torch.arange(64), ("",) * 64)
 used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
