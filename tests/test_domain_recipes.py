@@ -21,7 +21,15 @@ def trained(data: Path, out: Path, recipe: str, *overrides: str) -> finetune.Run
 
 @pytest.mark.parametrize(
     "recipe",
-    ["documents", "fine_grained", "grayscale_medical", "satellite", "textures", "tiny_images"],
+    [
+        "documents",
+        "fine_grained",
+        "grayscale_medical",
+        "imbalanced",
+        "satellite",
+        "textures",
+        "tiny_images",
+    ],
 )
 def test_a_recipe_that_tunes_trains(
     photos: Callable[..., Path], tmp_path: Path, recipe: str

@@ -42,7 +42,8 @@ def _images(data: DataTraits) -> Iterator[str]:
     if data.imbalance >= IMBALANCED:
         yield (
             f"The largest class has {data.imbalance:.0f} times the images of the smallest: look at "
-            "the balanced accuracy and at each class's recall."
+            "the balanced accuracy and at each class's recall; where rare classes matter as much "
+            "as common ones, take the recipe imbalanced."
         )
 
 

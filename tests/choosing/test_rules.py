@@ -147,6 +147,12 @@ def test_what_is_given_by_hand_stands_over_a_choice_and_says_so() -> None:
     assert not any(line.startswith("input.fit") for line in suggestion.lines())
 
 
+def test_very_unequal_classes_are_told_of() -> None:
+    unequal = facts(replace(DATA, smallest=5, largest=60))
+    assert any("12 times" in text for text in paragraphs("photos", unequal, "a file", 60.0))
+    assert not any("times the images" in text for text in paragraphs("photos", facts(), "", 60.0))
+
+
 def test_the_numbers_are_those_of_the_fixed_recipes() -> None:
     recipe = followed(groundwork([]), phase_choices(facts()))
     assert recipe.phases == load_recipe("lp_ft").phases

@@ -82,19 +82,6 @@ _OF_TYPE: dict[str, Any] = {
 }
 
 
-def _settle(phase: dict[str, Any]) -> None:
-    """Of options that exclude each other, the first is left."""
-    loss = phase.get("loss", {})
-    if loss.get("class_weights", "none") != "none":
-        loss.pop("logit_adjustment", None)
-    if loss.get("class_weights", "none") != "none" or loss.get("logit_adjustment", 0) > 0:
-        phase.pop("sampling", None)
-    if phase.get("sampling", "natural") == "natural":
-        phase.pop("epoch_images", None)
-    if any(phase.get(key) is not None for key in ("ema", "early_stopping", "epochs")):
-        phase.pop("swa", None)
-
-
 @st.composite
 def recipes(draw: st.DrawFn) -> Recipe:
     """A recipe that also keeps the rules between keys, which a JSON schema can't say."""
@@ -107,7 +94,7 @@ def recipes(draw: st.DrawFn) -> Recipe:
         phase["name"] = f"{phase['name'][:30]}{position}"
         if "solver" not in phase and (phase.get("epochs") is None) == (phase.get("steps") is None):
             phase.update(epochs=draw(st.integers(1, 99)), steps=None)
-        _settle(phase)
+        _balance_and_average_once(phase)
         schedule = phase.get("lr_schedule", {})
         if schedule:
             rising = st.sets(st.floats(0.01, 0.99), min_size=1, max_size=3).map(sorted)
@@ -116,5 +103,28 @@ def recipes(draw: st.DrawFn) -> Recipe:
                 schedule.pop("gamma", None)
             if schedule.get("name") in ("step", "constant"):
                 schedule.pop("final", None)
-    tree.get("evaluate", {}).pop("logit_adjustment", None)
+    if any(_balanced_by(phase) for phase in tree["phases"]):
+        tree.get("evaluate", {}).pop("logit_adjustment", None)
     return Recipe.model_validate(tree, strict=True)
+
+
+def _balance_and_average_once(phase: dict[str, Any]) -> None:
+    """Drop options that another one of the phase rules out."""
+    for name in _balanced_by(phase)[1:]:
+        (phase if name == "sampling" else phase["loss"]).pop(name)
+    if phase.get("sampling", "natural") == "natural":
+        phase.pop("epoch_images", None)
+    swa = phase.get("swa")
+    short = swa is not None and (phase.get("epochs") or 100_000) < swa.get("epochs", 5)
+    if phase.get("ema") is not None or phase.get("early_stopping") is not None or short:
+        phase.pop("swa", None)
+
+
+def _balanced_by(phase: dict[str, Any]) -> list[str]:
+    loss = phase.get("loss", {})
+    given = {
+        "class_weights": loss.get("class_weights", "none") != "none",
+        "logit_adjustment": loss.get("logit_adjustment", 0) > 0,
+        "sampling": phase.get("sampling", "natural") != "natural",
+    }
+    return [name for name, used in given.items() if used]
