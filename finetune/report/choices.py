@@ -13,7 +13,7 @@ from finetune.recipe.loading import load_recipe
 from finetune.recipe.outline import Outline, outline
 from finetune.recipe.schema import Recipe
 
-_RUN, _RECIPE, _AUTO = "this run", "the recipe", "found, for auto"
+_RUN, _RECIPE, _AUTO = "this run", "the recipe", "auto"
 
 
 @dataclass(frozen=True, slots=True)

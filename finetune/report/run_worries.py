@@ -155,9 +155,13 @@ def _calibration(evidence: Evidence) -> Iterator[Worry]:
 
 def _doubtful_labels(evidence: Evidence) -> Iterator[Worry]:
     if evidence.doubts:
-        labels = plural(len(evidence.doubts), "label is", "labels are")
+        labels = plural(len(evidence.doubts), "label")
         judged = plural(evidence.judged, "training image")
-        yield Worry(f"{labels} doubtful, of those of {judged}: some of them are wrong.", "doubtful")
+        yield Worry(
+            f"{labels} of {judged} may be wrong: weights that had not learnt from them see another "
+            "class.",
+            "doubtful",
+        )
 
 
 def _sure_mistakes(evidence: Evidence) -> Iterator[Worry]:
