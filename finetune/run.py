@@ -74,13 +74,18 @@ class RunDirectory:
         return self.path / "predictions.csv"
 
     @property
+    def out_of_fold(self) -> Path:
+        """What is said of training images by weights that had not learnt from them, if any is."""
+        return self.path / "out_of_fold.csv"
+
+    @property
     def metrics(self) -> Path:
         """The scores on the test part."""
         return self.path / "metrics.json"
 
     @property
     def images(self) -> Path:
-        """Thumbnails of the images that the report shows."""
+        """Thumbnails of the images that the report shows, and heat maps of some."""
         return self.path / "images"
 
     @property

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
+from finetune.api.picturing import keep_pictures
 from finetune.api.planning import Plan
 from finetune.console import Reporter
 from finetune.deploy.bundle import Classifier, load_bundle, save_bundle
@@ -15,22 +18,23 @@ from finetune.deploy.prediction import look
 from finetune.deploy.scoring import predictions_for, score, score_read, unreadable, without_copies
 from finetune.evaluation.table import write_predictions
 from finetune.model.backbone import local_dir_config
-from finetune.report.kept_pictures import keep_pictures
 from finetune.report.run_page import write_report
 from finetune.run import RunDirectory
 from finetune.training.course import Trained
 from finetune.training.setting import Setting
+from finetune.training.unseen import OutOfFold
 
 
 def finish(run: RunDirectory, planned: Plan, setting: Setting, trained: Trained) -> None:
     """Save the classifier, load what was saved, score it, write all down, and report on it."""
+    classifier, reporter = _classifier(planned, setting, trained), setting.reporter
     run.write_json(run.phases, trained.phases)
-    save_bundle(run.model, _classifier(planned, setting, trained))
+    save_bundle(run.model, classifier)
+    if trained.out_of_fold is not None:
+        _write_out_of_fold(run, trained.out_of_fold, classifier.classes)
     metrics = _score_saved(run, planned, setting, trained)
-    reporter = setting.reporter
     with _told(run, "Its pictures", reporter):
-        pixels = planned.recipe.data.max_pixels
-        keep_pictures(run, planned.manifest, metrics["split"], pixels, reporter)
+        keep_pictures(run, planned.manifest, metrics["split"], classifier, reporter)
     run.write_json(run.metrics, metrics)
     report_on(run, reporter)
 
@@ -55,6 +59,13 @@ def _told(run: RunDirectory, what: str, reporter: Reporter) -> Iterator[None]:
             f"{what} could not be written ({told}). The training is whole; "
             f"`finetune report {run.path}` tries again."
         )
+
+
+def _write_out_of_fold(run: RunDirectory, said: OutOfFold, classes: Sequence[str]) -> None:
+    """A row for each image, sorted by path; as a cross-validation writes them."""
+    rows = predictions_for(said.items, said.logits, said.temperature)
+    rows = [replace(row, split="out-of-fold") for row in rows]
+    write_predictions(run.out_of_fold, sorted(rows, key=attrgetter("path")), classes)
 
 
 def _classifier(planned: Plan, setting: Setting, trained: Trained) -> Classifier:

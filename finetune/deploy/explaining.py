@@ -7,12 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from PIL import Image
 
 from finetune.console import Reporter, Silent, automatic
 from finetune.data.loaders import Batch
-from finetune.data.loading import eval_loader, worker_count
+from finetune.data.loading import eval_loader, prediction_loader, worker_count
 from finetune.deploy.bundle import Classifier
 from finetune.deploy.inputs import find_images
 from finetune.errors import DataError
@@ -61,16 +62,55 @@ def explain_files(
     return pictures
 
 
+def explain_answers(
+    classifier: Classifier,
+    files: Sequence[Path],
+    predicted: Sequence[str],
+    reporter: Reporter,
+) -> list[Image.Image | None]:
+    """A picture with heat for each file, for the class that it was taken for; None: unreadable.
+
+    Args:
+        classifier: The network with its preprocessing and classes.
+        files: The images, ``[N]``.
+        predicted: The class of each that is asked about, ``[N]``.
+        reporter: Who is told.
+
+    Raises:
+        WeightsError: The network gives no map of the picture.
+        DeviceError: The memory is not enough.
+    """
+    index = {name: place for place, name in enumerate(classifier.classes)}
+    classes = np.array([index[name] for name in predicted], dtype=np.int64)
+    errors, pictures = [""] * len(files), dict[int, Image.Image]()
+    loader = prediction_loader(files, classifier.spec, _BATCH, 0, classifier.max_pixels, errors)
+    with (
+        memory_told("Free some of it; the classifier itself is whole."),
+        reporter.task("heat maps", len(files), "images") as task,
+    ):
+        for batch in loader:
+            places = batch.indices.tolist()
+            made = _heated(classifier, batch.images, classes[places])
+            pictures.update(zip(places, made, strict=True))
+            task.advance(len(places))
+    return [None if error else pictures[place] for place, error in enumerate(errors)]
+
+
 def _explained(classifier: Classifier, batch: Batch, asked: int | None) -> list[Image.Image]:
+    if asked is not None:
+        return _heated(classifier, batch.images, np.full(len(batch.images), asked))
     model, device = classifier.model.to(pick_device()), pick_device()
-    if asked is None:
-        whole = replace(batch, indices=torch.arange(len(batch.images)))
-        with Silent().task("", 0, "") as task:
-            classes = predict_logits(model, [whole], classifier.spec, device, task).argmax(1)
-    else:
-        classes = np.full(len(batch.images), asked)
-    maps = heat_map(model, classifier.spec, batch.images, classes)
-    pairs = zip(batch.images.numpy(), maps, strict=True)
+    whole = replace(batch, indices=torch.arange(len(batch.images)))
+    with Silent().task("", 0, "") as task:
+        classes = predict_logits(model, [whole], classifier.spec, device, task).argmax(1)
+    return _heated(classifier, batch.images, classes)
+
+
+def _heated(
+    classifier: Classifier, images: torch.Tensor, classes: npt.NDArray[np.integer]
+) -> list[Image.Image]:
+    maps = heat_map(classifier.model.to(pick_device()), classifier.spec, images, classes)
+    pairs = zip(images.numpy(), maps, strict=True)
     return [Image.fromarray(heated(pixels, heat)) for pixels, heat in pairs]
 
 

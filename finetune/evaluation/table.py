@@ -121,13 +121,17 @@ def read_predictions(path: Path) -> PredictionTable:
 
 
 def _prediction(row: Sequence[str], first: int, last: int) -> Prediction:
+    if len(row) < last:
+        raise ValueError(f"a row has {len(row)} cells")
     cells = dict(zip(_COLUMNS, row, strict=False))
-    shares = row[first:last]
+    shares = () if cells["error"] else [float(share) for share in row[first:last]]
+    if not all(0 <= share <= 1 for share in shares):  # neither is NaN
+        raise ValueError(f"no probability is {max(shares, key=abs)}")
     return Prediction(
         path=from_cell(cells["path"]),
         split=cells["split"],
         label=from_cell(cells["label"]),
-        probabilities=None if cells["error"] else np.array([float(share) for share in shares]),
+        probabilities=None if cells["error"] else np.array(shares),
         error=from_cell(cells["error"]),
         reason=from_cell(cells["reason"]),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.util import find_spec
-from itertools import takewhile
+from itertools import dropwhile, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,14 @@ class Entry:
     name: str
     path: Path
     summary: str
+
+    @property
+    def reasons(self) -> str:
+        """The comment after that: when the recipe is of use, and why it has these numbers."""
+        lines = self.path.read_text(encoding="utf-8").splitlines()
+        comment = takewhile(lambda line: line.startswith("#"), lines)
+        after = dropwhile(lambda line: line != "#", comment)
+        return "\n".join(line.removeprefix("#").strip() for line in after).strip()
 
 
 def catalogue() -> tuple[Entry, ...]:

@@ -8,6 +8,12 @@ from dataclasses import dataclass
 
 from finetune.evaluation.table import PredictionTable
 
+MOST_SHOWN = 12
+"""Of the worst and of the least certain answers: with heat maps, which take seconds."""
+
+MOST_DOUBTS = 24
+"""Of the images whose label is doubtful."""
+
 MOST_PICTURES = 1_000
 """Of which a run keeps thumbnails: with them a report stays below five megabytes."""
 
@@ -70,6 +76,12 @@ def pictured(given: Sequence[Answer]) -> list[str]:
     """The paths of the images to keep thumbnails of: mistakes before doubtful right answers."""
     right = [answer for answer in given if answer.right]
     return [answer.path for answer in (*worst(given), *least_certain(right))][:MOST_PICTURES]
+
+
+def explained(given: Sequence[Answer]) -> list[Answer]:
+    """Those whose images get a heat map: what a report shows of the worst and least certain."""
+    chosen = [*worst(given)[:MOST_SHOWN], *least_certain(given)[:MOST_SHOWN]]
+    return list({answer.path: answer for answer in chosen}.values())
 
 
 def by_cell(given: Iterable[Answer]) -> dict[tuple[str, str], list[Answer]]:

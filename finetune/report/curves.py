@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ from finetune.evaluation.reliability import reliability
 from finetune.evaluation.risk import risk_coverage
 from finetune.report.charts import Chart, Line
 from finetune.report.evidence import Evidence
+from finetune.report.run_files import Epoch
 
 MOST_CLASSES = 12
 """Classes whose curves are drawn: those of the smallest area below the ROC curve."""
@@ -27,14 +28,14 @@ _DIAGONAL = ((0.0, 0.0), (1.0, 1.0))
 
 def training_charts(evidence: Evidence) -> list[Chart]:
     """Losses by epoch of each phase that has epochs, as the final fit went through them."""
-    rows = [row for row in evidence.log if row["fit"] == "main"]
-    names = dict.fromkeys(row["phase"] for row in rows)
-    return [_training(name, [row for row in rows if row["phase"] == name]) for name in names]
+    rows = [row for row in evidence.log if row.fit == "main"]
+    names = dict.fromkeys(row.phase for row in rows)
+    return [_training(name, [row for row in rows if row.phase == name]) for name in names]
 
 
-def _training(name: str, rows: list[dict[str, str]]) -> Chart:
-    learnt = _column(rows, "train_loss")
-    judged = _column(rows, "val_log_loss")
+def _training(name: str, rows: list[Epoch]) -> Chart:
+    learnt = _finite((row.number, row.train_loss) for row in rows)
+    judged = _finite((row.number, row.val_log_loss) for row in rows)
     top = max((y for _, y in (*learnt, *judged)), default=1.0) or 1.0
     told = f"Loss by epoch of phase {name}, {len(rows)} epochs."
     if judged:
@@ -47,10 +48,8 @@ def _training(name: str, rows: list[dict[str, str]]) -> Chart:
     return Chart(f"Phase {name}", "epoch", "loss", lines, told, right, top)
 
 
-def _column(rows: list[dict[str, str]], name: str) -> list[tuple[float, float]]:
-    """Epoch and value of each row that has one."""
-    pairs = [(float(row["epoch"]), float(row[name])) for row in rows if row[name]]
-    return [(x, y) for x, y in pairs if np.isfinite(y)]
+def _finite(pairs: Iterable[tuple[int, float | None]]) -> list[tuple[float, float]]:
+    return [(x, y) for x, y in pairs if y is not None and np.isfinite(y)]
 
 
 def confidence_charts(evidence: Evidence) -> list[Chart]:

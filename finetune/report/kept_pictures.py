@@ -1,4 +1,4 @@
-"""The thumbnails that a run keeps, so that its report needs DATA no more."""
+"""The pictures that a run keeps, so that its report needs neither DATA nor the network."""
 
 from __future__ import annotations
 
@@ -11,46 +11,63 @@ from PIL import Image
 
 from finetune.console import Reporter
 from finetune.data.manifest import Item, Manifest
-from finetune.evaluation.table import read_predictions
 from finetune.files import replacing
-from finetune.report.answers import answers, pictured
-from finetune.report.thumbnails import LONGER_SIDE, Thumbnail, make_thumbnails
+from finetune.report.thumbnails import LONGER_SIDE, Thumbnail, make_thumbnails, small
 from finetune.run import RunDirectory
 
 _DIGEST = re.compile("[0-9a-f]{64}")
-_MOST_BYTES = 2**16
+_HEAT = ".heat"
+_MOST_BYTES = 2**13
 
 
-def keep_pictures(
-    run: RunDirectory, manifest: Manifest, split: str, max_pixels: int, reporter: Reporter
+def keep_thumbnails(
+    run: RunDirectory,
+    manifest: Manifest,
+    paths: Sequence[str],
+    max_pixels: int,
+    reporter: Reporter,
 ) -> None:
-    """Write thumbnails of the images that a report shows, each by the digest of its file.
+    """Write thumbnails of images, each by the digest of its file.
 
     Args:
-        run: With its predictions.
+        run: Where they are kept.
         manifest: Of DATA as it was trained on.
-        split: The part that was scored.
+        paths: Of the images.
         max_pixels: As ``data.max_pixels``.
         reporter: Told how many are made.
     """
-    paths = pictured(answers(read_predictions(run.predictions), split))
     digests = {item.path: item.digest for item in manifest.items}
     made = make_thumbnails(manifest.root, paths, max_pixels, reporter)
     for path, picture in made.items():
-        place = _place(run, digests[path])
-        if picture is not None and place is not None:
-            with replacing(place) as temporary:
-                temporary.write_bytes(picture.data)
+        if picture is not None:
+            _write(_place(run, digests[path]), picture)
 
 
-def read_pictures(run: RunDirectory, items: Sequence[Item]) -> Mapping[str, Thumbnail | None]:
+def keep_heat(run: RunDirectory, digest: str, picture: Image.Image) -> None:
+    """Write a picture with heat of the image with this digest."""
+    _write(_place(run, digest, _HEAT), small(picture))
+
+
+def read_thumbnails(run: RunDirectory, items: Sequence[Item]) -> Mapping[str, Thumbnail | None]:
     """The thumbnails of these files by path; None where none is kept."""
     return {item.path: _read(_place(run, item.digest)) for item in items}
 
 
-def _place(run: RunDirectory, digest: str) -> Path | None:
-    """Where a thumbnail lies; a digest that is none, in an edited list, names no file."""
-    return run.images / f"{digest}.webp" if _DIGEST.fullmatch(digest) else None
+def read_heat(run: RunDirectory, items: Sequence[Item]) -> Mapping[str, Thumbnail]:
+    """The pictures with heat that are kept of these files, by path."""
+    found = {item.path: _read(_place(run, item.digest, _HEAT)) for item in items}
+    return {path: picture for path, picture in found.items() if picture is not None}
+
+
+def _place(run: RunDirectory, digest: str, kind: str = "") -> Path | None:
+    """Where a picture lies; a digest that is none, in an edited list, names no file."""
+    return run.images / f"{digest}{kind}.webp" if _DIGEST.fullmatch(digest) else None
+
+
+def _write(place: Path | None, picture: Thumbnail) -> None:
+    if place is not None:
+        with replacing(place) as temporary:
+            temporary.write_bytes(picture.data)
 
 
 def _read(path: Path | None) -> Thumbnail | None:

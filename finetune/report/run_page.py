@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
 
 from markupsafe import Markup
 
 from finetune.files import write_text
-from finetune.report.answers import least_certain, worst
+from finetune.report.answers import MOST_DOUBTS, MOST_SHOWN, least_certain, pictured, worst
+from finetune.report.choices import choices
 from finetune.report.confusion import confusion
 from finetune.report.curves import class_charts, confidence_charts, training_charts
 from finetune.report.evidence import Evidence, read_evidence
@@ -16,6 +18,7 @@ from finetune.report.rendering import render, template_text
 from finetune.report.run_tables import (
     class_scores,
     data_sections,
+    images_by_part,
     phase_audits,
     repeated,
     score_rows,
@@ -24,8 +27,8 @@ from finetune.report.run_tables import (
 from finetune.report.run_worries import run_worries, validation_accuracy
 from finetune.run import RunDirectory
 
-MOST_SHOWN = 24
-"""Pictures of the worst and of the least certain answers."""
+MOST_BYTES = 5 * 2**20
+"""Of a page: what can be sent by mail, and opens at once."""
 
 
 def write_report(run: RunDirectory) -> None:
@@ -39,25 +42,40 @@ def write_report(run: RunDirectory) -> None:
 
 
 def run_page(evidence: Evidence) -> str:
-    """One HTML document that needs nothing beside itself; the same for the same evidence."""
+    """One HTML document that needs nothing beside itself; the same for the same evidence.
+
+    It has less than `MOST_BYTES`: where long names want them, fewer pictures are in the lists of
+    the confusion matrix, which tell how many are left out.
+    """
+    paths = pictured(evidence.answers)
+    page = _page(evidence, paths)
+    while paths and len(page.encode()) >= MOST_BYTES:
+        paths = paths[: len(paths) // 2]
+        page = _page(evidence, paths)
+    return page
+
+
+def _page(evidence: Evidence, paths: Sequence[str]) -> str:
     script = template_text("run.js")
-    shown = frozenset(evidence.thumbnails)
     return render(
         "run.html",
         run=evidence,
         metrics=evidence.metrics,
+        parts=images_by_part(evidence),
         validation=validation_accuracy(evidence),
         worries=run_worries(evidence),
         scores=score_rows(evidence.metrics),
         classes=class_scores(evidence.metrics),
-        confusion=confusion(evidence.answers, evidence.metrics["classes"], shown),
+        confusion=confusion(evidence.answers, evidence.metrics["classes"], frozenset(paths)),
         worst=worst(evidence.answers),
         uncertain=least_certain(evidence.answers),
         most=MOST_SHOWN,
+        most_doubts=MOST_DOUBTS,
         sections=data_sections(evidence),
         charts=[*training_charts(evidence), *confidence_charts(evidence)],
         class_charts=class_charts(evidence),
         phases=phase_audits(evidence.phases),
+        choices=choices(evidence.recipe),
         surroundings=surroundings(evidence.environment),
         command=repeated(evidence),
         thumbnails=evidence.thumbnails,

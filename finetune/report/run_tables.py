@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -89,6 +90,13 @@ def _unreadable(evidence: Evidence) -> Section:
         table=Table(("File", "Class", "Reason"), rows, texts=3),
         entries=len(found),
     )
+
+
+def images_by_part(evidence: Evidence) -> list[tuple[str, int]]:
+    """What each part is for, and its images."""
+    names = {"train": "to learn from", "val": "to choose on", "test": "to be judged by"}
+    found = Counter(item.split for item in evidence.items if item.status == "ok")
+    return [(name, found[part]) for part, name in names.items() if found[part]]
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,8 @@ SURE = 0.9
 def run_worries(evidence: Evidence) -> list[Worry]:
     """All of them, the gravest first; none where nothing stands out."""
     rules = (_chosen_on, _leaked, _guessing, _gap, _weak_class, _few, _grouped, _small_classes)
-    return [w for rule in (*rules, _calibration, _sure_mistakes, _bad) for w in rule(evidence)]
+    later = _calibration, _doubtful_labels, _sure_mistakes, _bad
+    return [worry for rule in (*rules, *later) for worry in rule(evidence)]
 
 
 def _chosen_on(evidence: Evidence) -> Iterator[Worry]:
@@ -94,7 +95,7 @@ def _of(value: float | None) -> float:
 
 def _weak_class(evidence: Evidence) -> Iterator[Worry]:
     """A class whose recall lies below the accuracy, with all of its interval."""
-    accuracy = evidence.metrics["accuracy"]["value"]
+    accuracy = evidence.metrics["accuracy"]["value"] or 0.0
     weak = [
         (row["recall"]["high"], name, row)
         for name, row in evidence.metrics["per_class"].items()
@@ -149,6 +150,17 @@ def _calibration(evidence: Evidence) -> Iterator[Worry]:
             f"Its confidence is off by {100 * error:.1f} points on average (chance alone would "
             f"make it {100 * chance:.1f}).",
             "scores",
+        )
+
+
+def _doubtful_labels(evidence: Evidence) -> Iterator[Worry]:
+    if evidence.doubts:
+        labels = plural(len(evidence.doubts), "label")
+        judged = plural(evidence.judged, "training image")
+        yield Worry(
+            f"{labels} of {judged} may be wrong: weights that had not learnt from them see another "
+            "class.",
+            "doubtful",
         )
 
 

@@ -22,10 +22,14 @@ from finetune.data.files.decoding import (
 from finetune.environment import usable_cores
 
 LONGER_SIDE = 120
-"""Pixels: enough to see what is on a picture, and a thousand of them are three megabytes."""
+"""Pixels: enough to see what is on a picture, and a thousand of them are under four megabytes."""
 
-_MOST_BYTES = 3_500
-_QUALITIES = (70, 45, 20, 1)
+MOST_BYTES = 2_700
+"""Of a thumbnail."""
+
+_TRIED = ((LONGER_SIDE, 70), (LONGER_SIDE, 45), (LONGER_SIDE, 20), (96, 20), (96, 1))
+"""Pixels and quality, in their order; what has too many bytes is tried with the next."""
+
 _THREADS = 16
 
 
@@ -80,18 +84,26 @@ def thumbnail(path: Path, max_pixels: int) -> Thumbnail:
     """
     with opened(path) as file, open_image(file, max_pixels) as image:
         image.draft(image.mode, (2 * LONGER_SIDE, 2 * LONGER_SIDE))
-        picture = upright_rgb(image)
-        picture.thumbnail((LONGER_SIDE, LONGER_SIDE), Image.Resampling.LANCZOS)
-        return Thumbnail(_encoded(picture), *picture.size)
+        return small(upright_rgb(image))
 
 
-def _encoded(picture: Image.Image) -> bytes:
-    """As WebP, as well as a bounded number of bytes allows (noise takes three times as many)."""
-    data = b""
-    for quality in _QUALITIES:
-        buffer = io.BytesIO()
-        picture.save(buffer, "WEBP", quality=quality)
-        data = buffer.getvalue()
-        if len(data) <= _MOST_BYTES:
+def small(picture: Image.Image) -> Thumbnail:
+    """An RGB picture made small; coarser too where it has more than `MOST_BYTES`, as of noise."""
+    picture = _scaled(picture, LONGER_SIDE)
+    for side, quality in _TRIED:
+        made = _encoded(_scaled(picture, side), quality)
+        if len(made.data) <= MOST_BYTES:
             break
-    return data
+    return made
+
+
+def _scaled(picture: Image.Image, side: int) -> Image.Image:
+    scaled = picture.copy()
+    scaled.thumbnail((side, side), Image.Resampling.LANCZOS)
+    return scaled
+
+
+def _encoded(picture: Image.Image, quality: int) -> Thumbnail:
+    buffer = io.BytesIO()
+    picture.save(buffer, "WEBP", quality=quality)
+    return Thumbnail(buffer.getvalue(), *picture.size)

@@ -13,7 +13,6 @@ from torch import nn
 
 from finetune.data.manifest import Item
 from finetune.evaluation.abstention import Abstention
-from finetune.evaluation.calibration import fit_temperature
 from finetune.model.head import classifier, set_head
 from finetune.recipe.schema import SolverPhase
 from finetune.text import plural
@@ -34,6 +33,7 @@ from finetune.training.phases import (
 )
 from finetune.training.setting import Fit, Setting
 from finetune.training.solver import refit_head
+from finetune.training.unseen import OutOfFold, calibration_set, out_of_fold, temperature_of
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ class Trained:
         temperature: What its logits are divided by; 1 if it isn't calibrated.
         abstention: When it doesn't answer.
         validation: Logits of the validation images from weights that had not seen them, ``[V, C]``.
+        out_of_fold: The same of training images; None: there is nothing of the kind.
         phases: The contents of ``phases.json``.
     """
 
@@ -52,6 +53,7 @@ class Trained:
     temperature: float
     abstention: Abstention
     validation: np.ndarray
+    out_of_fold: OutOfFold | None
     phases: dict[str, Any]
 
 
@@ -67,10 +69,10 @@ def run_course(setting: Setting) -> Trained:
         setting.pristine_features([*train, *validation])  # at once, with one progress bar
     verdict, results = _run_phases(setting, train, validation)
     kept = results[verdict.choice.kept] if verdict else results[-1]
-    logits, labels, source = _calibration_set(setting, kept, verdict, train, validation)
+    logits, labels, source = calibration_set(setting, kept, verdict, train, validation)
     if setting.recipe.evaluate.calibrate == "none" or not len(labels):
         source = "nothing"
-    temperature = _temperature(setting, logits, labels)
+    temperature = temperature_of(setting, logits, labels)
     model = copy.deepcopy(setting.pristine).to(setting.device)
     model.load_state_dict(kept.store.state())
     shift = _adjustment(setting, train, temperature)
@@ -86,6 +88,7 @@ def run_course(setting: Setting) -> Trained:
         temperature=temperature,
         abstention=fit_abstention(setting, model, held, pristine=kept.out_of_fold is not None),
         validation=kept.judged + shift,
+        out_of_fold=out_of_fold(setting, results[: results.index(kept) + 1], verdict, train),
         phases=_audit(setting, results, kept, verdict, refitted)
         | {"temperature": temperature, "calibrated_on": source},
     )
@@ -105,21 +108,6 @@ def _run_phases(
     return None, results
 
 
-def _calibration_set(
-    setting: Setting,
-    kept: PhaseResult,
-    verdict: Verdict | None,
-    train: Sequence[Item],
-    validation: Sequence[Item],
-) -> tuple[np.ndarray, np.ndarray, str]:
-    """Logits and labels that the kept weights had not seen, and what they are."""
-    if kept.out_of_fold is not None:
-        return kept.out_of_fold, setting.labels(train), "training images, out-of-fold"
-    if verdict is not None and verdict.out_of_fold:
-        return verdict.logits, verdict.labels, "training images, out-of-fold"
-    return kept.judged, setting.labels(validation), "validation images"
-
-
 def _held(
     setting: Setting,
     kept: PhaseResult,
@@ -136,17 +124,6 @@ def _held(
         np.concatenate([labels, setting.labels(validation)]),
         temperature,
     )
-
-
-def _temperature(setting: Setting, logits: np.ndarray, labels: np.ndarray) -> float:
-    if setting.recipe.evaluate.calibrate == "none":
-        return 1.0
-    if not len(labels):
-        setting.reporter.warn(
-            "The probabilities are not calibrated: there is no validation part (data.val is 0)."
-        )
-        return 1.0
-    return fit_temperature(logits, labels)
 
 
 def _adjustment(setting: Setting, train: Sequence[Item], temperature: float) -> np.ndarray:
@@ -211,7 +188,7 @@ def _audit(
     return {
         "kept": kept.name,
         "judged_on": "" if verdict is None else _judged_on(verdict),
-        "judged_images": 0 if verdict is None else len(verdict.labels),
+        "judged_images": 0 if verdict is None else len(verdict.items),
         "refitted": refitted,
         "phases": records,
     }

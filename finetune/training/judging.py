@@ -34,13 +34,13 @@ class Verdict:
     Attributes:
         choice: The phase that is kept and the reasons.
         logits: The kept phase's logits of the judged images, ``[M, C]``.
-        labels: Their classes, ``[M]``.
+        items: The judged images.
         out_of_fold: Whether the judged images are training images, judged out-of-fold.
     """
 
     choice: Choice
     logits: np.ndarray
-    labels: np.ndarray
+    items: Sequence[Item]
     out_of_fold: bool
 
 
@@ -76,9 +76,8 @@ def folds_of(setting: Setting, train: Sequence[Item]) -> list[tuple[np.ndarray, 
 
 def judge_out_of_fold(setting: Setting, train: Sequence[Item], monitor: Sequence[Item]) -> Verdict:
     """Try the phases on folds of the training images and choose among them."""
-    recipe, labels = setting.recipe, setting.labels(train)
-    folds = folds_of(setting, train)
-    held = np.concatenate([judge for _, judge in folds])
+    recipe, folds = setting.recipe, folds_of(setting, train)
+    held = [train[place] for _, judge in folds for place in judge]
     setting.reporter.say(
         f"Choosing between phases on {plural(len(held), 'training image')} out-of-fold "
         f"({plural(len(folds), 'fold')}): the validation part has fewer than {ENOUGH}."
@@ -94,7 +93,7 @@ def judge_out_of_fold(setting: Setting, train: Sequence[Item], monitor: Sequence
         np.concatenate([fit[position].judged for fit in fits])
         for position in range(len(recipe.phases))
     ]
-    return _verdict(setting, logits, labels[held], "training images, out-of-fold", out_of_fold=True)
+    return _verdict(setting, logits, held, "training images, out-of-fold", out_of_fold=True)
 
 
 def judge_on_validation(
@@ -102,22 +101,22 @@ def judge_on_validation(
 ) -> Verdict:
     """Choose among the phases of the main fit by the validation images."""
     logits = [result.judged for result in results]
-    labels = setting.labels(validation)
-    return _verdict(setting, logits, labels, "validation images", out_of_fold=False)
+    return _verdict(setting, logits, validation, "validation images", out_of_fold=False)
 
 
 def _verdict(
     setting: Setting,
     logits: Sequence[np.ndarray],
-    labels: np.ndarray,
+    items: Sequence[Item],
     judged_on: str,
     *,
     out_of_fold: bool,
 ) -> Verdict:
     names = [phase.name for phase in setting.recipe.phases]
+    labels = setting.labels(items)
     balanced = setting.recipe.judged_balanced and len(labels)
     weights = image_weights(labels, "balanced") if balanced else None
     choice = choose_phase(logits, labels, names, judged_on=judged_on, weights=weights)
     for reason in choice.reasons:
         setting.reporter.say(reason)
-    return Verdict(choice, logits[choice.kept], labels, out_of_fold)
+    return Verdict(choice, logits[choice.kept], items, out_of_fold)

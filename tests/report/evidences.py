@@ -12,8 +12,9 @@ from finetune.evaluation.clusters import group_numbers
 from finetune.evaluation.metrics import scores
 from finetune.evaluation.table import Prediction, PredictionTable
 from finetune.recipe.loading import load_recipe
-from finetune.report.answers import answers, pictured
+from finetune.report.answers import Answer, answers, explained, pictured
 from finetune.report.evidence import Evidence
+from finetune.report.run_files import Epoch
 from finetune.report.thumbnails import Thumbnail
 
 
@@ -42,6 +43,9 @@ def make_evidence(
     groups: Sequence[str] | None = None,
     thumbnail: int = 10,
     words: str = "said",
+    judged: int = 0,
+    doubted: Sequence[Answer] = (),
+    heat: bool = True,
     **changed: Any,
 ) -> Evidence:
     """Of a run with these predictions; ``changed`` are keys of the metrics."""
@@ -70,17 +74,11 @@ def make_evidence(
         items=(*items, *more),
         table=table,
         answers=scored,
-        log=[
-            {
-                "fit": "main",
-                "phase": words,
-                "epoch": str(epoch),
-                "train_loss": str(1 / epoch),
-                "val_log_loss": str(1.5 / epoch),
-            }
-            for epoch in range(1, 6)
-        ],
-        thumbnails=dict.fromkeys(pictured(scored), picture),
+        log=[Epoch("main", words, number, 1 / number, 1.5 / number) for number in range(1, 6)],
+        judged=judged,
+        doubts=list(doubted),
+        thumbnails=dict.fromkeys([*pictured(scored), *(each.path for each in doubted)], picture),
+        heat=dict.fromkeys((each.path for each in explained(scored)), picture) if heat else {},
     )
 
 

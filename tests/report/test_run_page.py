@@ -9,16 +9,21 @@ from itertools import pairwise
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
+from PIL import Image
 
 import finetune
 from finetune.api import report
 from finetune.console import Silent
 from finetune.data.manifest import Item
 from finetune.errors import RunError
-from finetune.evaluation.table import Prediction
-from finetune.report.run_page import run_page
+from finetune.evaluation.table import Prediction, PredictionTable
+from finetune.report.answers import MOST_DOUBTS, MOST_SHOWN, Answer, answers
+from finetune.report.run_page import MOST_BYTES, run_page
+from finetune.report.thumbnails import MOST_BYTES as OF_A_THUMBNAIL
+from finetune.report.thumbnails import thumbnail
 from finetune.run import RunDirectory
 from tests.report.evidences import make_evidence, make_predictions
 from tests.report.pages import Page
@@ -33,7 +38,8 @@ def everything(label: str = "cat", path: str = "cat/", name: str = "photos-1", w
     return make_evidence(
         make_predictions(90, 30, classes, stem=path), classes,
         val=[*make_predictions(90, 0, classes, "val", path), Prediction("b", "val", error=words)],
-        more=[bad, leak], name=name, words=words,
+        more=[bad, leak], name=name, words=words, judged=120,
+        doubted=[Answer(f"{path}doubt", label, classes[1], 0.9, 0.05)],
         leaked={"n": 1, "accuracy_without": {"value": 0.7, "low": 0.6, "high": 0.8}},
     )  # fmt: skip
 
@@ -112,15 +118,35 @@ def test_names_are_never_more_than_text(name: str, label: str, path: str, words:
     assert outline(Page(html)) == outline(Page(run_page(everything())))
 
 
-def test_a_thousand_images_stay_below_five_mebibytes() -> None:
+def full(path: str) -> str:
+    """A page with all the pictures that it can have, each as heavy as can be."""
     classes = tuple(f"class-{n}" for n in range(4))
-    long = "a-folder-of-some-length/and-another-one/"
-    evidence = make_evidence(
-        make_predictions(1_500, 200, classes, stem=long), classes, thumbnail=3_000
+    test = make_predictions(1_500, 200, classes, stem=path)
+    doubted = answers(PredictionTable(tuple(test), classes, {}), "test")[-50:]
+    return run_page(
+        make_evidence(test, classes, thumbnail=OF_A_THUMBNAIL, doubted=doubted, judged=2_000)
     )
-    html = run_page(evidence)
-    assert len(html.encode()) < 5 * 2**20
-    assert html.count("<img") == 1_000 + 48
+
+
+def test_a_thousand_images_of_noise_stay_below_five_mebibytes(tmp_path: Path) -> None:
+    for number in range(5):
+        pixels = np.random.default_rng(number).integers(0, 256, (120, 120, 3), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "noise.png")
+        assert len(thumbnail(tmp_path / "noise.png", 10**6).data) <= OF_A_THUMBNAIL
+    html = full("a-folder-of-some-length/and-another-one/")
+    assert len(html.encode()) < MOST_BYTES == 5 * 2**20
+    assert html.count("<img") == 1_000 + 2 * 2 * MOST_SHOWN + MOST_DOUBTS
+
+
+def test_where_names_are_long_fewer_images_are_in_the_cells_and_it_is_told() -> None:
+    html = full("&" * 290 + "/")
+    assert len(html.encode()) < MOST_BYTES
+    first = html.index('<div id="cells">')
+    cells = Page(html[first : html.index("</section>", first)])
+    shown = len(cells.values("img", "src"))
+    left = sum(int(each.replace(",", "")) for each in re.findall(r"and ([\d,]+) more;", cells.text))
+    assert 0 < shown < 1_000
+    assert shown + left == 1_500
 
 
 def test_many_classes_are_cut_to_what_can_be_taken_in() -> None:
@@ -128,6 +154,15 @@ def test_many_classes_are_cut_to_what_can_be_taken_in() -> None:
     page = Page(run_page(make_evidence(make_predictions(220, 20, classes), classes)))
     assert "Shown are the 30 classes that are confused most, of 220." in page.text
     assert "Shown are 200 of 220; metrics.json has all of them." in page.text
+
+
+HEAT = "The same with heat where it sees "
+
+
+def pictures(page: Page, alt: str) -> list[str]:
+    """The pictures whose text alternative begins with ``alt``; with none, those without heat."""
+    shown = [a for tag, a in page.elements if tag == "img"]
+    return [str(a["src"]) for a in shown if str(a["alt"]).startswith(alt or HEAT) == bool(alt)]
 
 
 def trained(data: Path, out: Path) -> finetune.Run:
@@ -149,7 +184,9 @@ def test_a_training_ends_with_a_page_that_needs_its_data_no_more(
     assert report(run) == run.directory.report
     assert run.directory.report.read_bytes() == page
     shown = Page(page.decode())
-    assert len(set(shown.values("img", "src"))) == run.metrics["n"]
+    cells, heat = set(pictures(shown, "")), set(pictures(shown, HEAT))
+    assert len(cells) == run.metrics["n"]
+    assert len(heat) == min(run.metrics["n"], 2 * MOST_SHOWN)
     assert "1 file could not be read" in shown.text
     assert not [path for path in run.path.iterdir() if path.name.endswith(".part")]
 

@@ -4,6 +4,7 @@ import pytest
 
 from finetune.data.manifest import Item
 from finetune.evaluation.table import Prediction
+from finetune.report.answers import Answer
 from finetune.report.run_worries import run_worries
 from tests.report.evidences import make_evidence, make_predictions
 
@@ -65,3 +66,10 @@ def test_sure_mistakes_are_counted() -> None:
     sure = Prediction("s", "test", "cat", make_predictions(1, 0, TWO)[0].probabilities * 0 + [0, 1])
     evidence = make_evidence([*make_predictions(100, 2, TWO), sure], TWO)
     assert "1 mistake was made with a confidence of 90 % or more." in told(evidence)
+
+
+def test_doubtful_labels_are_counted() -> None:
+    doubted = [Answer(f"{n}.jpg", "cat", "dog", 0.9, 0.1) for n in range(3)]
+    found = told(of(2_000, 200, judged=500, doubted=doubted))
+    assert any(text.startswith("3 labels of 500 training images may be wrong") for text in found)
+    assert not any("labels" in text for text in told(of(2_000, 200, judged=500)))
