@@ -219,7 +219,9 @@ def learning_curve(
 def compare(
     runs: Annotated[
         list[Path],
-        typer.Argument(metavar="RUN RUN...", help="Run directories, or folders of evaluate."),
+        typer.Argument(
+            metavar="RUN RUN...", help="Run directories, or folders of evaluate or of cv."
+        ),
     ],
     out: Annotated[
         Path | None,
