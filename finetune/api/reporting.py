@@ -6,8 +6,6 @@ from pathlib import Path
 
 from finetune.api.planning import PathName
 from finetune.deploy.result import Run
-from finetune.report.model_card import write_model_card
-from finetune.report.run_page import write_report
 from finetune.run import RunDirectory
 
 
@@ -27,7 +25,4 @@ def report(run: PathName | Run) -> Path:
         RunError: There is no such run, it has not come to its end, or a file can't be read.
         DataError: Its list of images can't be read.
     """
-    directory = run.directory if isinstance(run, Run) else RunDirectory(Path(run))
-    write_model_card(directory)
-    write_report(directory)
-    return directory.report
+    return (run if isinstance(run, Run) else Run(RunDirectory(Path(run)))).report()

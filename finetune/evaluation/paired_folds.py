@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -85,14 +86,16 @@ def compare_folds(
         compare_pair(*pair, labels, units, confidence=confidence, resamples=resamples, seed=seed)
         for pair in zip(first, second, strict=True)
     ]
-    combined = (
-        _combined(corrected_resampled_t(values, ratio, confidence), by_image)
-        for values, by_image in zip(spread, _by_image(floors), strict=True)
+    accuracy, log_loss, macro_f1 = (
+        at_least_as_wide(corrected_resampled_t(each, ratio, confidence), floor, lowest=-math.inf)
+        for each, floor in zip(spread, _by_image(floors), strict=True)
     )
     gains = ((first.argmax(2) == labels) * 1 - (second.argmax(2) == labels)).sum(0)
     only_first, only_second = int((gains > 0).sum()), int((gains < 0).sum())
     return PairedComparison(
-        *combined,
+        accuracy=accuracy,
+        log_loss=log_loss,
+        macro_f1=macro_f1,
         only_first=only_first,
         only_second=only_second,
         p_value=max(corrected_resampled_p(spread[0], ratio), mcnemar(only_first, only_second)),
@@ -102,7 +105,7 @@ def compare_folds(
 
 def _members(numbers: Indices) -> Array:
     """Which images are in each of the folds, ``[N, F]``."""
-    return (numbers[:, None] == np.unique(numbers)).astype(np.float64)
+    return np.asarray(numbers[:, None] == np.unique(numbers), dtype=np.float64)
 
 
 def _by_image(floors: Sequence[PairedComparison]) -> list[Score]:
@@ -110,7 +113,3 @@ def _by_image(floors: Sequence[PairedComparison]) -> list[Score]:
     names = ("accuracy", "log_loss", "macro_f1")
     parts = ([getattr(floor, name) for floor in floors] for name in names)
     return [Score(*np.mean([(s.value, s.low, s.high) for s in p], axis=0).tolist()) for p in parts]
-
-
-def _combined(spread: Score, by_image: Score) -> Score:
-    return at_least_as_wide(spread, by_image, lowest=-np.inf)

@@ -10,8 +10,9 @@ from typing import Any
 
 from finetune.evaluation.comparison import PairedComparison
 from finetune.evaluation.intervals import Score
-from finetune.experiments.result import figure, html_table
+from finetune.experiments.result import figure
 from finetune.files import replacing, write_json
+from finetune.report.display.fragment import table
 from finetune.text import plural, to_cell
 
 COMPARISON, DIFFERENCES = "comparison.json", "differences.csv"
@@ -152,7 +153,7 @@ class ComparedRuns:
         """What a notebook shows: a row a pair."""
         header = ["first − second", *SCORES, "right alone", self.test]
         caption = f"{plural(len(self.paths), 'image')}, {self.confidence:.0%} intervals"
-        return html_table(caption, header, self.rows())
+        return table(caption, header, self.rows())
 
     def _pair(self, pair: Pair) -> dict[str, Any]:
         told = asdict(pair.difference) | {"p_corrected": pair.corrected}

@@ -168,6 +168,17 @@ def test_a_training_ends_with_a_model_card_beside_the_weights(
     assert run.directory.model_card.read_text(encoding="utf-8") == card
 
 
+def test_a_run_shows_its_figures_one_by_one(photos: Callable[..., Path], tmp_path: Path) -> None:
+    run = trained(photos({"red": 12, "blue": 12}), tmp_path / "run")
+    assert "4 test images, 2 classes" in repr(run.confusion())
+    assert run.confusion(normalise=True).frame().shape == (2, 2)
+    assert "Reliability" in repr(run.curves())
+    assert "mistake" in repr(run.worst())
+    run.directory.report.unlink()
+    assert run.report() == run.directory.report
+    assert run.directory.report.is_file()
+
+
 def test_a_report_that_fails_is_told_and_the_training_stays_whole(
     photos: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
