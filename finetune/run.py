@@ -69,6 +69,11 @@ class RunDirectory:
         return self.path / "model"
 
     @property
+    def model_card(self) -> Path:
+        """What the classifier is for and how good it is, in the form of the model hub."""
+        return self.model / "README.md"
+
+    @property
     def predictions(self) -> Path:
         """What the classifier says of each validation and test image."""
         return self.path / "predictions.csv"

@@ -50,8 +50,9 @@ def test_the_wheel_holds_one_top_level_package(wheel: Path) -> None:
     for described in [*(ROOT / "datasets").glob("*.yaml"), *(ROOT / "datasets").glob("*.md")]:
         assert f"finetune/datasets/{described.name}" in names
     assert "finetune/py.typed" in names
-    for template in (ROOT / "finetune" / "report" / "templates").iterdir():
-        assert f"finetune/report/templates/{template.name}" in names
+    templates = ROOT / "finetune" / "report" / "templates"
+    for template in (path for path in templates.rglob("*") if path.is_file()):
+        assert template.relative_to(ROOT).as_posix() in names
     packages = {path.parent.relative_to(ROOT) for path in (ROOT / "finetune").rglob("__init__.py")}
     assert {f"{package}/__init__.py" for package in packages} <= set(names)
 

@@ -1,19 +1,23 @@
-"""Runs against one another, on the same images."""
+"""Runs, or cross-validations, against one another, on the same images."""
 
 from __future__ import annotations
 
+from os import PathLike
 from pathlib import Path
 
 from finetune.api.planning import PathName
 from finetune.deploy.result import Run
 from finetune.errors import RunError
-from finetune.experiments.comparing import ComparedRuns, compare_folders
+from finetune.experiments.compared import ComparedRuns
+from finetune.experiments.comparing import compare_folders
+from finetune.experiments.directory import ExperimentDirectory
+from finetune.experiments.result import CrossValidation
 from finetune.recipe.loading import load_recipe
 from finetune.recipe.schema import EvaluateOptions
 from finetune.run import RunDirectory, check_run_place, is_run
 
 
-def compare(*runs: PathName | Run, out: PathName | None = None) -> ComparedRuns:
+def compare(*runs: PathName | Run | CrossValidation, out: PathName | None = None) -> ComparedRuns:
     """Compare runs image by image, on the images that all of them were scored on.
 
     Differences have paired intervals, by a bootstrap over images, or over groups where there are
@@ -22,15 +26,21 @@ def compare(*runs: PathName | Run, out: PathName | None = None) -> ComparedRuns:
     and resamplings are those of the first run's recipe. The model is not needed, only
     ``predictions.csv``; its probabilities have six decimals, and those below 5e-7 count as that.
 
+    Cross-validations are compared over their trainings: the differences are means over folds, with
+    the corrected resampled t interval (Nadeau and Bengio 2003), never narrower than that of the
+    images.
+
     Args:
-        runs: Two or more: run directories, `Run`, or folders that `evaluate` wrote.
+        runs: Two or more: run directories, `Run`, or folders that `evaluate` wrote; or directories
+            that `cv` made, or what it returns, with the same folds.
         out: A folder to write ``comparison.json`` and ``differences.csv`` to, besides.
 
     Raises:
-        RunError: The runs were scored on other images; how they differ is told. Or one has no
-            predictions, or ``out`` is not empty.
+        RunError: The runs were scored on other images, or in other folds; how they differ is told.
+            Or one has no predictions, a cross-validation stands against a run, or ``out`` is not
+            empty.
     """
-    folders = [each.path if isinstance(each, Run) else Path(each) for each in runs]
+    folders = [Path(each) if isinstance(each, str | PathLike) else each.path for each in runs]
     if len(folders) < 2:
         raise RunError("a comparison wants two runs at least")
     if out is not None:
@@ -45,8 +55,9 @@ def compare(*runs: PathName | Run, out: PathName | None = None) -> ComparedRuns:
 
 
 def _options(folder: Path) -> tuple[EvaluateOptions, int]:
-    """How the first run scores, and its seed; a folder of `evaluate`: the defaults."""
-    if not is_run(folder):
+    """How the first one scores, and its seed; a folder of `evaluate`: the defaults."""
+    directory = ExperimentDirectory(folder)
+    if not is_run(folder) and not directory.begun:
         return EvaluateOptions(), 1
-    recipe = load_recipe(RunDirectory(folder).recipe)
+    recipe = load_recipe(directory.recipe if directory.begun else RunDirectory(folder).recipe)
     return recipe.evaluate, recipe.seed

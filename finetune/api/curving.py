@@ -13,8 +13,9 @@ from finetune.api.suggesting import plan
 from finetune.console import Reporter, automatic
 from finetune.data.manifest import Item, Manifest
 from finetune.errors import DataError, RunError
-from finetune.experiments.learning_curve import CurveTracing, LearningCurve
+from finetune.experiments.learning_curve import LearningCurve
 from finetune.experiments.subsets import automatic_sizes, checked_sizes
+from finetune.experiments.tracing import CurveTracing
 from finetune.experiments.trial import with_images
 from finetune.memory import keep_freed_memory
 from finetune.recipe.schema import Recipe

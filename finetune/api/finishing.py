@@ -18,6 +18,7 @@ from finetune.deploy.prediction import look
 from finetune.deploy.scoring import predictions_for, score, score_read, unreadable, without_copies
 from finetune.evaluation.table import write_predictions
 from finetune.model.backbone import local_dir_config
+from finetune.report.model_card import write_model_card
 from finetune.report.run_page import write_report
 from finetune.run import RunDirectory
 from finetune.training.course import Trained
@@ -40,7 +41,9 @@ def finish(run: RunDirectory, planned: Plan, setting: Setting, trained: Trained)
 
 
 def report_on(run: RunDirectory, reporter: Reporter) -> None:
-    """Write the report of a whole training; where that fails, say so, and leave it whole."""
+    """Write model card and report of a training; where that fails, say so, and leave it whole."""
+    with _told(run, "Its model card", reporter):
+        write_model_card(run)
     with _told(run, "Its report", reporter):
         write_report(run)
 

@@ -1,4 +1,4 @@
-"""The report of a run, made again."""
+"""The report of a run and its model card, made again."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ from pathlib import Path
 
 from finetune.api.planning import PathName
 from finetune.deploy.result import Run
-from finetune.report.run_page import write_report
 from finetune.run import RunDirectory
 
 
 def report(run: PathName | Run) -> Path:
-    """Write ``report.html`` into a run directory, from what is in it alone.
+    """Write ``report.html`` and ``model/README.md`` into a run directory, from what is in it alone.
 
     A training does so at its end; once more is of use after an update of finetune, or for a run
     that an older one made, whose pictures are then missing.
@@ -26,6 +25,4 @@ def report(run: PathName | Run) -> Path:
         RunError: There is no such run, it has not come to its end, or a file can't be read.
         DataError: Its list of images can't be read.
     """
-    directory = run.directory if isinstance(run, Run) else RunDirectory(Path(run))
-    write_report(directory)
-    return directory.report
+    return (run if isinstance(run, Run) else Run(RunDirectory(Path(run)))).report()

@@ -11,9 +11,10 @@ from finetune.api.planning import PathName
 from finetune.console import Reporter, automatic
 from finetune.data.manifest import Item, read_manifest
 from finetune.data.rereading import read_labelled
+from finetune.deploy.answering import predict_files
 from finetune.deploy.bundle import load_bundle
 from finetune.deploy.prediction import look
-from finetune.deploy.result import Run, predict_files
+from finetune.deploy.result import Run
 from finetune.deploy.scoring import predictions_for, score_read, unreadable
 from finetune.errors import DataError, RunError
 from finetune.evaluation.table import to_frame, write_predictions

@@ -148,7 +148,7 @@ def evaluate(
 
 @app.command()
 def report(run: Annotated[Path, typer.Argument(help="A run directory.")]) -> None:
-    """Write the report of a run again: report.html, made from its directory alone."""
+    """Write report.html and the model card of a run again, from its directory alone."""
     from finetune.cli.report import write_report
 
     write_report(run)
@@ -222,7 +222,9 @@ def learning_curve(
 def compare(
     runs: Annotated[
         list[Path],
-        typer.Argument(metavar="RUN RUN...", help="Run directories, or folders of evaluate."),
+        typer.Argument(
+            metavar="RUN RUN...", help="Run directories, or folders of evaluate or of cv."
+        ),
     ],
     out: Annotated[
         Path | None,

@@ -16,7 +16,7 @@ from finetune.console import Console
 from finetune.text import plural
 
 if TYPE_CHECKING:
-    from finetune.experiments.comparing import ComparedRuns
+    from finetune.experiments.compared import ComparedRuns
 
 _SHOWN = 8
 
@@ -114,7 +114,7 @@ def compare_runs(runs: Sequence[Path], out: Path | None) -> None:
     ]  # fmt: skip
     reporter.table(f"On the same {images}", header, rows)
     for row in done.rows():
-        _show_pair(reporter, row, done.confidence)
+        _show_pair(reporter, row, done)
     _show_classes(reporter, done)
     _show_differing(reporter, done)
     for note in done.notes():
@@ -123,7 +123,7 @@ def compare_runs(runs: Sequence[Path], out: Path | None) -> None:
         reporter.say(f"Written: {out}")
 
 
-def _show_pair(reporter: Console, row: Sequence[str], confidence: float) -> None:
+def _show_pair(reporter: Console, row: Sequence[str], done: ComparedRuns) -> None:
     """One under another: names of runs are long."""
     pair, accuracy, log_loss, macro_f1, alone, p_value = row
     lines = [
@@ -131,9 +131,9 @@ def _show_pair(reporter: Console, row: Sequence[str], confidence: float) -> None
         ["log loss", log_loss],
         ["macro F1", macro_f1],
         ["right alone", alone],
-        ["p (McNemar, exact)", p_value],
+        [done.test, p_value],
     ]
-    reporter.table(pair, ["difference", f"value ({confidence:.0%} interval)"], lines)
+    reporter.table(pair, ["difference", f"value ({done.confidence:.0%} interval)"], lines)
 
 
 def _show_classes(reporter: Console, done: ComparedRuns) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,16 +9,19 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from finetune.console import Reporter, automatic
+from finetune.console import Reporter
+from finetune.deploy.answering import predict_files
 from finetune.deploy.bundle import Classifier, load_bundle
 from finetune.deploy.explaining import explain_files
-from finetune.deploy.inputs import find_images
-from finetune.deploy.prediction import check_abstains, look, probabilities, reasons
-from finetune.evaluation.names import SCORE_NAMES
-from finetune.evaluation.table import Prediction, to_frame
-from finetune.model.device import pick_device
+from finetune.evaluation.table import to_frame
+from finetune.report.display.charts import Charts, run_charts
+from finetune.report.display.confusion import ConfusionMatrix, run_confusion
+from finetune.report.display.mistakes import Mistakes, run_mistakes
+from finetune.report.display.scores import scores
+from finetune.report.evidence import Evidence, read_evidence
+from finetune.report.model_card import write_model_card
+from finetune.report.run_page import write_report
 from finetune.run import RunDirectory
-from finetune.text import printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -124,6 +126,48 @@ class Run:
         files = [fspath(name) for name in names]
         return explain_files(self.classifier, files, reporter, class_name=class_name)
 
+    def report(self) -> Path:
+        """Write ``report.html`` and the model card again, and say where the report is.
+
+        Raises:
+            RunError: A file of the run is missing or can't be read.
+            DataError: Its list of images can't be read.
+        """
+        write_model_card(self.directory)
+        write_report(self.directory)
+        return self.directory.report
+
+    def confusion(self, normalise: bool = False) -> ConfusionMatrix:
+        """What is taken for what; shows itself, and has ``figure()`` and ``frame()``.
+
+        Args:
+            normalise: Show shares of the class instead of numbers of images.
+        """
+        return run_confusion(self._evidence, normalise=normalise)
+
+    def curves(self) -> Charts:
+        """Losses by epoch, whether confidence can be believed, what answering less would buy.
+
+        They show themselves, and have ``figure()`` and ``frame()``; those of single classes are
+        there to unfold.
+        """
+        return run_charts(self._evidence)
+
+    def worst(self, n: int = 12) -> Mistakes:
+        """The mistakes that it was surest of; they show themselves, with their pictures.
+
+        Args:
+            n: How many at most; 12 fit on a screen.
+
+        Raises:
+            RunError: ``n`` is below 1.
+        """
+        return run_mistakes(self._evidence, n)
+
+    @cached_property
+    def _evidence(self) -> Evidence:
+        return read_evidence(self.directory)
+
     def __repr__(self) -> str:
         score = self.metrics["accuracy"]
         return (
@@ -135,49 +179,11 @@ class Run:
     def _repr_html_(self) -> str:
         """What a notebook shows: the scores with their intervals, and what a guess would score."""
         metrics = self.metrics
-        rows = [(name, metrics[key]) for key, name in SCORE_NAMES.items()]
-        rows.append(("a guess of the commonest class", metrics["baseline"]["majority"]))
-        cells = "".join(
-            f"<tr><td style='text-align:left'>{name}</td><td>{_number(score['value'])}</td>"
-            f"<td>{_number(score['low'])} – {_number(score['high'])}</td></tr>"
-            for name, score in rows
-        )
         caption = (
-            f"{html.escape(printable(str(self.path)))}: {metrics['n']} {metrics['split']} images, "
-            f"{len(metrics['classes'])} classes, kept phase {html.escape(self.phases['kept'])}"
+            f"{self.path}: {metrics['n']} {metrics['split']} images, "
+            f"{len(metrics['classes'])} classes, kept phase {self.phases['kept']}"
         )
-        return (
-            f"<table><caption>{caption}</caption><thead><tr><th>score</th><th>value</th>"
-            f"<th>{metrics['confidence']:.0%} interval</th></tr></thead>"
-            f"<tbody>{cells}</tbody></table>"
-        )
-
-
-def predict_files(
-    classifier: Classifier,
-    inputs: Sequence[str],
-    reporter: Reporter | None,
-    *,
-    abstain: bool = False,
-) -> list[Prediction]:
-    """A prediction for each image that ``inputs`` name.
-
-    Raises:
-        DataError: An input names no image.
-        RunError: The classifier is to abstain and doesn't know when.
-    """
-    if abstain:
-        check_abstains(classifier)
-    files = find_images(inputs)
-    seen = look(classifier, [Path(file) for file in files], reporter or automatic(), pick_device())
-    told = reasons(classifier, seen) if abstain else [""] * len(files)
-    values = probabilities(classifier, seen.logits)
-    return [
-        Prediction(file, probabilities=value, reason=reason)
-        if not error
-        else Prediction(file, error=error)
-        for file, value, error, reason in zip(files, values, seen.errors, told, strict=True)
-    ]
+        return scores(caption, metrics)
 
 
 def _number(value: float | None) -> str:

@@ -89,7 +89,7 @@ def compare_pair(
     """
     right = first.argmax(1) == labels, second.argmax(1) == labels
     wins, losses = right[0] & ~right[1], right[1] & ~right[0]
-    scores = [_Scores(each, labels) for each in (first, second)]
+    scores = [CountedScores(each, labels) for each in (first, second)]
 
     def difference(counts: Array) -> Array:
         return scores[0](counts) - scores[1](counts)
@@ -103,7 +103,7 @@ def compare_pair(
         only_first=int(wins.sum()),
         only_second=int(losses.sum()),
         p_value=mcnemar(int(wins.sum()), int(losses.sum())),
-        per_class=_per_class(wins, losses, labels, first.shape[1]),
+        per_class=count_by_class(wins, losses, labels, first.shape[1]),
     )
 
 
@@ -145,8 +145,13 @@ def paired_shares(only_first: int, only_second: int, n: int, confidence: float) 
     return Score(gain / n, gain / total - reach, gain / total + reach)
 
 
-class _Scores:
-    """Accuracy, log loss and macro F1 for counts ``[N, B]``: ``[3, B]``."""
+class CountedScores:
+    """Accuracy, log loss and macro F1 for counts ``[N, B]``: ``[3, B]``.
+
+    Args:
+        probabilities: ``[N, C]``.
+        labels: Class indices ``[N]``.
+    """
 
     def __init__(self, probabilities: Array, labels: Indices) -> None:
         classes = probabilities.shape[1]
@@ -158,6 +163,7 @@ class _Scores:
         self.said = (predicted == np.arange(classes)[:, None]).astype(np.float64)
 
     def __call__(self, counts: Array) -> Array:
+        """The scores where each image counts so often."""
         total = counts.sum(0)
         means = np.stack([self.right @ counts, self.losses @ counts]) / total
         support, said = self.own @ counts, self.said @ counts
@@ -199,9 +205,10 @@ def _widened(score: Score, wins: int, losses: int, n: int, confidence: float) ->
     return Score(score.value, min(score.low, least.low), max(score.high, least.high))
 
 
-def _per_class(
+def count_by_class(
     wins: npt.NDArray[np.bool_], losses: npt.NDArray[np.bool_], labels: Indices, classes: int
 ) -> tuple[ClassCount, ...]:
+    """Wins and losses ``[N]`` by class."""
     columns = (np.bincount(labels[each], minlength=classes) for each in (wins, losses))
     images = np.bincount(labels, minlength=classes)
     return tuple(

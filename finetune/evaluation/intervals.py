@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from statistics import NormalDist, fmean, stdev
 
-from scipy.special import gammaincinv, stdtrit
+from scipy.special import gammaincinv, stdtr, stdtrit
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,20 +120,42 @@ def corrected_resampled_t(
     count = len(values)
     if count < 2:
         return UNDEFINED
-    error = stdev(values) * math.sqrt(1 / count + judged_per_learnt)
-    reach = float(stdtrit(count - 1, (1 + confidence) / 2)) * error
+    reach = float(stdtrit(count - 1, (1 + confidence) / 2)) * _error(values, judged_per_learnt)
     return Score(fmean(values), fmean(values) - reach, fmean(values) + reach)
 
 
-def at_least_as_wide(score: Score, floor: Score, highest: float = math.inf) -> Score:
+def corrected_resampled_p(differences: Sequence[float], judged_per_learnt: float) -> float:
+    """The p value, two-sided, of the test that goes with `corrected_resampled_t`.
+
+    How often two recipes that are equally good would differ so much on average. 1 where they
+    differ in no training.
+
+    Args:
+        differences: Of a score in each training, two or more of them.
+        judged_per_learnt: As there.
+    """
+    mean = abs(fmean(differences))
+    if not mean:
+        return 1.0
+    error = _error(differences, judged_per_learnt)
+    return 2 * float(stdtr(len(differences) - 1, -mean / error)) if error else 0.0
+
+
+def _error(values: Sequence[float], judged_per_learnt: float) -> float:
+    return stdev(values) * math.sqrt(1 / len(values) + judged_per_learnt)
+
+
+def at_least_as_wide(
+    score: Score, floor: Score, highest: float = math.inf, lowest: float = 0.0
+) -> Score:
     """``score`` with an interval that reaches as far from its value as ``floor``'s does from its.
 
-    It ends at 0 and at ``highest``. An undefined ``floor`` changes nothing but that.
+    It ends at ``lowest`` and at ``highest``. An undefined ``floor`` changes nothing but that.
     """
     if score.value is None or score.low is None or score.high is None:
         return UNDEFINED
     down, up = score.value - score.low, score.high - score.value
     if floor.value is not None and floor.low is not None and floor.high is not None:
         down, up = max(down, floor.value - floor.low), max(up, floor.high - floor.value)
-    low, high = max(0.0, score.value - down), min(highest, score.value + up)
+    low, high = max(lowest, score.value - down), min(highest, score.value + up)
     return Score(score.value, min(low, score.value), max(high, score.value))

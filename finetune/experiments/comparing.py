@@ -1,184 +1,146 @@
-"""Runs compared on the images that all of them were judged on."""
+"""Runs, or cross-validations, compared on the images that all of them were judged on."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from finetune.evaluation.comparison import LEAST, PairedComparison, compare_pair, holm
-from finetune.evaluation.intervals import Score
-from finetune.experiments.judged_images import Side, check_same, read_side
-from finetune.experiments.result import figure, html_table
-from finetune.files import replacing, write_json
-from finetune.text import plural, to_cell
+from finetune.errors import RunError
+from finetune.evaluation.comparison import CountedScores, PairedComparison, compare_pair, holm
+from finetune.evaluation.paired_folds import compare_folds
+from finetune.experiments.compared import ComparedRuns, Pair
+from finetune.experiments.directory import ExperimentDirectory
+from finetune.experiments.judged_folds import check_same_folds, read_folded
+from finetune.experiments.judged_images import Cost, Side, check_same, read_side
 
-COMPARISON, DIFFERENCES = "comparison.json", "differences.csv"
-"""The files that `ComparedRuns.write` makes."""
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two of the runs: the first one's scores less the second's.
-
-    Attributes:
-        first: Place of the one among the runs.
-        second: Place of the other.
-        difference: How they differ.
-        corrected: The p value of McNemar's test, corrected for the number of pairs (Holm).
-    """
-
-    first: int
-    second: int
-    difference: PairedComparison
-    corrected: float
-
-
-@dataclass(frozen=True)
-class ComparedRuns:
-    """Runs on the same images.
-
-    Attributes:
-        names: Of the runs, as they were given.
-        scores: Each run's ``accuracy``, ``log_loss``, and what it costs.
-        pairs: Each run against each after it.
-        paths: The images, sorted.
-        labels: Their classes.
-        predicted: What each run said, a list a run.
-        classes: All classes, sorted.
-        confidence: Coverage of the intervals.
-        grouped: Whether whole groups of images were drawn.
-        split: The part of the data that was judged.
-    """
-
-    names: tuple[str, ...]
-    scores: tuple[dict[str, float | None], ...]
-    pairs: tuple[Pair, ...]
-    paths: tuple[str, ...]
-    labels: tuple[str, ...]
-    predicted: tuple[tuple[str, ...], ...]
-    classes: tuple[str, ...]
-    confidence: float
-    grouped: bool
-    split: str
-
-    def differing(self) -> Iterator[tuple[str, ...]]:
-        """The images on which not all say the same: path, label, and what each run said."""
-        for path, label, *said in zip(self.paths, self.labels, *self.predicted, strict=True):
-            if len(set(said)) > 1:
-                yield (path, label, *said)
-
-    def notes(self) -> list[str]:
-        """What to keep in mind when reading the figures."""
-        notes = []
-        if self.grouped:
-            notes.append(
-                "The images come in groups: the intervals draw whole groups; McNemar's test takes "
-                "each image for itself, so its p values are too small where those of a group are "
-                "alike."
-            )
-        if self.split == "val":
-            notes.append("These are validation images, on which choices were made.")
-        if len(self.pairs) > 1:
-            notes.append(f"p values are corrected for {len(self.pairs)} pairs (Holm).")
-        return notes
-
-    def to_dict(self) -> dict[str, Any]:
-        """The contents of ``comparison.json``."""
-        return {
-            "runs": list(self.names),
-            "split": self.split,
-            "n": len(self.paths),
-            "confidence": self.confidence,
-            "grouped": self.grouped,
-            "scores": list(self.scores),
-            "pairs": [self._pair(pair) for pair in self.pairs],
-            "differing": sum(1 for _ in self.differing()),
-            "notes": self.notes(),
-        }
-
-    def write(self, folder: Path) -> None:
-        """Write ``comparison.json`` and ``differences.csv``, a row an image that runs differ on."""
-        path = folder / DIFFERENCES
-        with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as to:
-            writer = csv.writer(to, lineterminator="\n")
-            writer.writerow(["path", "label", *(to_cell(f"predicted:{n}") for n in self.names)])
-            writer.writerows([to_cell(cell) for cell in row] for row in self.differing())
-        write_json(folder / COMPARISON, self.to_dict())
-
-    def rows(self) -> list[list[str]]:
-        """A row a pair, for tables."""
-        return [
-            [
-                f"{self.names[pair.first]} − {self.names[pair.second]}",
-                *(_told(score) for score in _scores(pair.difference)),
-                f"{pair.difference.only_first} : {pair.difference.only_second}",
-                f"{pair.corrected:.3g}",
-            ]
-            for pair in self.pairs
-        ]
-
-    def __repr__(self) -> str:
-        told = (f"{row[0]}: accuracy {row[1]}, p {row[-1]}" for row in self.rows())
-        return f"ComparedRuns({len(self.paths)} images; {'; '.join(told)})"
-
-    def _repr_html_(self) -> str:
-        """What a notebook shows: a row a pair."""
-        header = ["first − second", *SCORES, "right alone", "p (McNemar)"]
-        caption = f"{plural(len(self.paths), 'image')}, {self.confidence:.0%} intervals"
-        return html_table(caption, header, self.rows())
-
-    def _pair(self, pair: Pair) -> dict[str, Any]:
-        told = asdict(pair.difference) | {"p_corrected": pair.corrected}
-        per_class = dict(zip(self.classes, told.pop("per_class"), strict=True))
-        names = {"first": self.names[pair.first], "second": self.names[pair.second]}
-        return names | told | {"per_class": per_class}
-
-
-SCORES = ("accuracy", "log loss", "macro F1")
-"""The differences that are shown, in the order of `ComparedRuns.rows`."""
+_Compared = Callable[[np.ndarray, np.ndarray], PairedComparison]
 
 
 def compare_folders(
     folders: Sequence[Path], *, confidence: float, resamples: int, seed: int
 ) -> ComparedRuns:
-    """Compare what runs, or folders of `finetune evaluate`, say of the same images.
+    """Compare what runs, folders of `finetune evaluate` or cross-validations say of their images.
 
     Raises:
-        RunError: There are no predictions in one, or they were judged on other images.
+        RunError: There are no predictions in one, they were judged on other images or in other
+            folds, or some are cross-validations and some are not.
     """
+    options = {"confidence": confidence, "resamples": resamples, "seed": seed}
+    folded = [ExperimentDirectory(folder).begun for folder in folders]
+    if all(folded):
+        return _compare_folded(folders, options)
+    if any(folded):
+        raise _mixed(folders[folded.index(True)], folders[folded.index(False)])
+    return _compare_runs(folders, options)
+
+
+def _mixed(cross_validation: Path, run: Path) -> RunError:
+    return RunError(
+        f"is a cross-validation, and {run} is none: they were not judged by the same trainings",
+        where=str(cross_validation),
+        mend="Compare two cross-validations; or two runs, such as the one in its folder final.",
+    )
+
+
+def _compare_runs(folders: Sequence[Path], options: dict[str, Any]) -> ComparedRuns:
     sides = [read_side(folder) for folder in folders]
     for other in sides[1:]:
         check_same(sides[0], other)
-    paths = tuple(sorted(sides[0].said))
-    labels = tuple(sides[0].said[path].label for path in paths)
-    classes = tuple(sorted({*labels, *(name for side in sides for name in side.classes)}))
-    shares = [side.probabilities(paths, classes) for side in sides]
-    indices = np.array([classes.index(label) for label in labels])
-    units = _units(paths, sides)
-    found = [
-        (i, j, compare_pair(shares[i], shares[j], indices, units, confidence=confidence,
-                            resamples=resamples, seed=seed))
-        for i, j in combinations(range(len(sides)), 2)
-    ]  # fmt: skip
-    corrected = holm([difference.p_value for _, _, difference in found])
-    return ComparedRuns(
-        names=tuple(side.name for side in sides),
-        scores=tuple(_own(s, p, indices) for s, p in zip(sides, shares, strict=True)),
-        pairs=tuple(Pair(*each, p) for each, p in zip(found, corrected, strict=True)),
-        paths=paths,
-        labels=labels,
-        predicted=tuple(tuple(classes[i] for i in each.argmax(1)) for each in shares),
-        classes=classes,
-        confidence=confidence,
-        grouped=units is not None,
-        split=sides[0].split,
+    images = _Images.of(sides)
+    shares = [side.probabilities(images.paths, images.classes) for side in sides]
+
+    def compared(one: np.ndarray, other: np.ndarray) -> PairedComparison:
+        return compare_pair(one, other, images.labels, images.units, **options)
+
+    whole = np.ones((len(images.labels), 1))
+    own = [CountedScores(each, images.labels)(whole).mean(1) for each in shares]
+    return images.result(shares, _pairs(shares, compared), own, sides, options["confidence"])
+
+
+def _compare_folded(folders: Sequence[Path], options: dict[str, Any]) -> ComparedRuns:
+    folded = [read_folded(folder) for folder in folders]
+    for other in folded[1:]:
+        check_same_folds(folded[0], other)
+    sides = [each.images for each in folded]
+    images = _Images.of(sides)
+    shares = [each.probabilities(images.paths, images.classes) for each in folded]
+    folds = folded[0].cut_of(images.paths)
+
+    def compared(one: np.ndarray, other: np.ndarray) -> PairedComparison:
+        return compare_folds(one, other, images.labels, folds, images.units, **options)
+
+    own = [folds.scores(each, images.labels).mean(1) for each in shares]
+    means = [each.mean(0) for each in shares]
+    pairs = _pairs(shares, compared)
+    done = images.result(means, pairs, own, sides, options["confidence"])
+    return replace(done, folds=len(np.unique(folds.numbers)), repeats=len(folds.numbers))
+
+
+def _pairs(shares: Sequence[np.ndarray], compared: _Compared) -> tuple[Pair, ...]:
+    """Each against each after it, with p values corrected for their number."""
+    places = list(combinations(range(len(shares)), 2))
+    found = [compared(shares[i], shares[j]) for i, j in places]
+    corrected = holm([difference.p_value for difference in found])
+    return tuple(
+        Pair(*place, difference, p)
+        for place, difference, p in zip(places, found, corrected, strict=True)
     )
+
+
+@dataclass(frozen=True)
+class _Images:
+    """The images that all were judged on.
+
+    Attributes:
+        paths: Sorted.
+        names: Of the class of each.
+        classes: All classes, sorted.
+        labels: Class indices ``[N]``.
+        units: The group of each as an index, ``[N]``; None: each for itself.
+    """
+
+    paths: tuple[str, ...]
+    names: tuple[str, ...]
+    classes: tuple[str, ...]
+    labels: np.ndarray
+    units: np.ndarray | None
+
+    @classmethod
+    def of(cls, sides: Sequence[Side]) -> _Images:
+        """Those of sides that have the same."""
+        paths = tuple(sorted(sides[0].said))
+        names = tuple(sides[0].said[path].label for path in paths)
+        classes = tuple(sorted({*names, *(name for side in sides for name in side.classes)}))
+        labels = np.array([classes.index(name) for name in names])
+        return cls(paths, names, classes, labels, _units(paths, sides))
+
+    def result(
+        self,
+        shares: Sequence[np.ndarray],
+        pairs: tuple[Pair, ...],
+        own: Sequence[np.ndarray],
+        sides: Sequence[Side],
+        confidence: float,
+    ) -> ComparedRuns:
+        """The comparison; ``shares`` are ``[N, C]`` and say what each of ``sides`` predicted."""
+        said = [[self.classes[place] for place in each.argmax(1)] for each in shares]
+        return ComparedRuns(
+            names=tuple(side.name for side in sides),
+            scores=tuple(_told(s, side.cost) for s, side in zip(own, sides, strict=True)),
+            pairs=pairs,
+            paths=self.paths,
+            labels=self.names,
+            predicted=tuple(tuple(each) for each in said),
+            classes=self.classes,
+            confidence=confidence,
+            grouped=self.units is not None,
+            split=sides[0].split,
+        )
 
 
 def _units(paths: Sequence[str], sides: Sequence[Side]) -> np.ndarray | None:
@@ -192,20 +154,11 @@ def _units(paths: Sequence[str], sides: Sequence[Side]) -> np.ndarray | None:
     return np.asarray(np.unique(names, return_inverse=True)[1])
 
 
-def _own(side: Side, shares: np.ndarray, labels: np.ndarray) -> dict[str, float | None]:
-    own = np.clip(shares[np.arange(len(labels)), labels], LEAST, 1.0)
+def _told(scores: np.ndarray, cost: Cost) -> dict[str, float | None]:
+    accuracy, log_loss, _ = scores.tolist()
     return {
-        "accuracy": float((shares.argmax(1) == labels).mean()),
-        "log_loss": float(-np.log(own).mean()),
-        "parameters": side.cost.parameters,
-        "seconds": side.cost.seconds,
+        "accuracy": accuracy,
+        "log_loss": log_loss,
+        "parameters": cost.parameters,
+        "seconds": cost.seconds,
     }
-
-
-def _scores(difference: PairedComparison) -> tuple[Score, Score, Score]:
-    return difference.accuracy, difference.log_loss, difference.macro_f1
-
-
-def _told(score: Score) -> str:
-    assert score.value is not None
-    return f"{score.value:+.3f} ({figure(score.low)} to {figure(score.high)})"

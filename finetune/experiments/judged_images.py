@@ -91,7 +91,7 @@ def read_side(folder: Path) -> Side:
         said={row.path: row for row in rows},
         digests={item.path: item.digest for item in known},
         groups={item.path: item.group for item in known if item.group},
-        cost=_cost(run),
+        cost=cost_of(run.phases),
     )
 
 
@@ -133,10 +133,11 @@ def _split_of(table: PredictionTable) -> str:
     return "test" if any(row.split == "test" for row in table.predictions) else "all"
 
 
-def _cost(run: RunDirectory) -> Cost:
-    if not run.phases.is_file():
+def cost_of(phases: Path) -> Cost:
+    """What a ``phases.json`` says; nothing where there is none."""
+    if not phases.is_file():
         return Cost(None, None)
-    records: list[dict[str, Any]] = read_json(run.phases)["phases"]
+    records: list[dict[str, Any]] = read_json(phases)["phases"]
     stages: list[dict[str, Any]] = next((r["stages"] for r in records if "stages" in r), [])
     seconds = [record["seconds"] for record in records if "seconds" in record]
     return Cost(sum(stage["parameters"] for stage in stages) or None, sum(seconds))

@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from finetune.data.manifest import Item
-from finetune.evaluation.bootstrap import resample
-from finetune.evaluation.calibration import log_losses
-from finetune.evaluation.intervals import Score, at_least_as_wide, wilson
-from finetune.evaluation.power_law import Forecast, forecast
-from finetune.experiments.directory import FoldDirectory
-from finetune.experiments.result import figure, html_table
-from finetune.experiments.side_by_side import side_by_side, solved_at_once
-from finetune.experiments.subsets import nested_subset
-from finetune.experiments.trial import Outcome, Trial, is_solved, run_trial, trial_of
+from finetune.evaluation.intervals import Score
+from finetune.evaluation.power_law import Forecast
+from finetune.experiments.result import figure
 from finetune.files import replacing, write_json
-from finetune.recipe.schema import SolverPhase
+from finetune.report.charts import Chart, Line
+from finetune.report.display.charts import Charts
+from finetune.report.display.fragment import fragment
 from finetune.text import plural
-from finetune.training.setting import Setting
 
 CURVE_TABLE, CURVE = "learning_curve.csv", "learning_curve.json"
 """The files that `LearningCurve.write` makes."""
@@ -113,148 +104,51 @@ class LearningCurve:
                 writer.writerow([p.size, p.images, f"{p.per_class:.6g}", *map(_number, cells)])
         write_json(folder / CURVE, self.to_dict())
 
+    def curves(self) -> Charts:
+        """Accuracy and log loss against images of each class, with their intervals."""
+        accuracies = [(p.per_class, p.accuracy) for p in self.points]
+        losses = [(p.per_class, p.log_loss) for p in self.points]
+        top = max(score.high or 0.0 for _, score in losses) or 1.0
+        return Charts(
+            [
+                _chart("accuracy", accuracies, self.accuracy, 1.0),
+                _chart("log loss", losses, self.log_loss, top),
+            ]
+        )
+
     def __repr__(self) -> str:
         return f"LearningCurve({plural(len(self.points), 'size')}: {self.sentence()})"
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: a row a size, and the sentence."""
+        """What a notebook shows: the curves, a row a size, and the sentence."""
         caption = f"{self.judged:,} held-out images. {self.sentence()}"
-        return html_table(caption, list(HEADER), self.rows())
+        charts = self.curves().charts
+        return fragment(
+            "curve.html", caption=caption, charts=charts, header=HEADER, rows=self.rows()
+        )
 
 
 HEADER = ("images a class", "images", "accuracy", "(interval)", "log loss", "(interval)")
 """What stands above `LearningCurve.rows`."""
 
 
-@dataclass(frozen=True)
-class CurveTracing:
-    """A learning curve that is about to be traced.
-
-    Attributes:
-        setting: What its trainings share.
-        pool: The images to learn from.
-        judged: The images that judge all trainings.
-        sizes: Images of each class, rising.
-        repeats: Draws of each size.
-        folder: Where trainings keep their files meanwhile.
-    """
-
-    setting: Setting
-    pool: tuple[Item, ...]
-    judged: tuple[Item, ...]
-    sizes: tuple[int, ...]
-    repeats: int
-    folder: Path
-
-    def trials(self) -> Iterator[tuple[int, int, Trial]]:
-        """Repeat, place of the size, and training; all images are drawn in one way only."""
-        recipe = self.setting.recipe
-        for repeat in range(self.repeats):
-            for place, size in enumerate(self.sizes):
-                items = nested_subset(self.pool, size, recipe.seed, repeat)
-                if repeat == 0 or len(items) < len(self.pool):
-                    name = f"{repeat + 1}-{size}"
-                    trial = trial_of(name, items, self.judged, recipe.data, recipe.seed)
-                    yield repeat, place, trial
-
-    def run(self) -> LearningCurve:
-        """Train on all subsets.
-
-        Raises:
-            TrainingError: A phase's loss is no longer a number.
-        """
-        planned = list(self.trials())
-        outcomes = self._outcomes([trial for _, _, trial in planned])
-        labels = self.setting.labels(self.judged)
-        right = np.full((self.repeats, len(self.sizes), len(labels)), np.nan)
-        losses = np.full_like(right, np.nan)
-        for (repeat, place, _), outcome in zip(planned, outcomes, strict=True):
-            right[repeat, place] = outcome.logits.argmax(1) == labels
-            losses[repeat, place] = log_losses(outcome.logits, labels, outcome.temperature)
-        for array in (right, losses):  # all images: every repeat would be the first
-            missing = np.isnan(array[:, -1, 0])
-            array[missing, -1] = array[0, -1]
-        return self._curve(right, losses, labels)
-
-    def _outcomes(self, trials: Sequence[Trial]) -> list[Outcome]:
-        setting = self.setting
-        if isinstance(setting.recipe.phases[0], SolverPhase):
-            setting.pristine_features([*self.pool, *self.judged])
-        if not is_solved(setting.recipe):
-            return [self._told(trial) for trial in trials]
-        with setting.reporter.task("Learning curve", len(trials), "trainings") as task:
-            works = [partial(self._trained, trial) for trial in trials]
-            return side_by_side(works, solved_at_once(setting, self.pool), task)
-
-    def _told(self, trial: Trial) -> Outcome:
-        self.setting.reporter.say(f"{trial.name}: {len(trial.learnt):,} images to learn from.")
-        return self._trained(trial)
-
-    def _trained(self, trial: Trial) -> Outcome:
-        return run_trial(self.setting, trial, FoldDirectory(self.folder / trial.name))
-
-    def _curve(self, right: np.ndarray, losses: np.ndarray, labels: np.ndarray) -> LearningCurve:
-        evaluate = self.setting.recipe.evaluate
-        sizes = np.array([self._per_class(size) for size in self.sizes])
-        drawn = [self._drawn(values, labels) for values in (right, losses)]
-        means = [values.mean((0, 2)) for values in (right, losses)]
-        spans = [
-            _spans(mean, each, evaluate.confidence) for mean, each in zip(means, drawn, strict=True)
-        ]
-        forecasts = [
-            forecast(sizes, mean, each, MORE, sign=sign, best=best, confidence=evaluate.confidence)
-            for mean, each, sign, best in zip(means, drawn, (1.0, -1.0), (1.0, 0.0), strict=True)
-        ]
-        points = (
-            Point(
-                size=size,
-                images=self._images(size),
-                per_class=float(sizes[i]),
-                accuracy=_with_floor(spans[0][i], len(labels), evaluate.confidence),
-                log_loss=spans[1][i],
-            )
-            for i, size in enumerate(self.sizes)
-        )
-        return LearningCurve(
-            points=tuple(points),
-            accuracy=forecasts[0],
-            log_loss=forecasts[1],
-            repeats=self.repeats,
-            judged=len(labels),
-            confidence=evaluate.confidence,
-        )
-
-    def _drawn(self, values: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Means ``[S, B]`` over repeats and test images, both drawn with replacement."""
-        recipe = self.setting.recipe
-        generator = np.random.default_rng(recipe.seed)
-        parts = []
-        for counts in resample(labels, recipe.evaluate.bootstrap, recipe.seed):
-            chance = np.full(self.repeats, 1 / self.repeats)
-            repeats = generator.multinomial(self.repeats, chance, size=counts.shape[1])
-            by_repeat = np.stack([each @ counts for each in values]) / len(labels)  # [R, S, B]
-            parts.append(np.einsum("rsb,br->sb", by_repeat, repeats) / self.repeats)
-        return np.concatenate(parts, axis=1)
-
-    def _images(self, size: int) -> int:
-        return len(nested_subset(self.pool, size, self.setting.recipe.seed, 0))
-
-    def _per_class(self, size: int) -> float:
-        return self._images(size) / len({item.label for item in self.pool})
-
-
-def _spans(means: np.ndarray, drawn: np.ndarray, confidence: float) -> list[Score]:
-    low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2], axis=1)
-    return [
-        Score(float(m), float(min(a, m)), float(max(b, m)))
-        for m, a, b in zip(means, low, high, strict=True)
-    ]
-
-
-def _with_floor(score: Score, images: int, confidence: float) -> Score:
-    """An accuracy's interval, no narrower than that of the test images alone."""
-    assert score.value is not None
-    return at_least_as_wide(score, wilson(score.value * images, images, confidence), 1.0)
+def _chart(
+    name: str, points: Sequence[tuple[float, Score]], forecast: Forecast, top: float
+) -> Chart:
+    measured = [(x, score.value) for x, score in points if score.value is not None]
+    whiskers = [(x, s.low, s.high) for x, s in points if s.low is not None and s.high is not None]
+    lines = [Line("measured", "first", measured, marked=True)]
+    first, last = measured[0][0], measured[-1][0]
+    if not forecast.doubt:
+        steps = [first + (last - first) * step / 50 for step in range(51)]
+        fitted = [(x, max(0.0, forecast.law.at(x))) for x in steps]
+        lines.append(Line("the law that fits best", "second", fitted))
+    told = (
+        f"{name} from {measured[0][1]:.3f} at {first:g} images a class to {measured[-1][1]:.3f} "
+        f"at {last:g}."
+    )
+    title = name.capitalize()
+    return Chart(title, "images a class", name, lines, told, last, top, whiskers)
 
 
 def _cells(score: Score) -> tuple[str, str]:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import html
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from finetune.evaluation.names import SCORE_NAMES
 from finetune.evaluation.table import read_predictions, to_frame
 from finetune.experiments.directory import ExperimentDirectory, read_json
-from finetune.text import printable
+from finetune.report.display.scores import scores
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,33 +57,11 @@ class CrossValidation:
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the scores with their intervals, and what a guess would score."""
-        rows = [(name, self.scores[key]) for key, name in SCORE_NAMES.items()]
-        rows.append(("a guess of the commonest class", self.scores["baseline"]["majority"]))
         caption = (
-            f"{printable(str(self.path))}: {self.scores['n']} images out-of-fold, "
+            f"{self.path}: {self.scores['n']} images out-of-fold, "
             f"{self.scores['folds']} folds, repeats: {self.scores['repeats']}"
         )
-        header = ["score", "mean", f"{self.scores['confidence']:.0%} interval"]
-        cells = [
-            [name, figure(score["value"]), f"{figure(score['low'])} – {figure(score['high'])}"]
-            for name, score in rows
-        ]
-        return html_table(caption, header, cells)
-
-
-def html_table(caption: str, header: list[str], rows: list[list[str]]) -> str:
-    """A table for a notebook; every text is escaped."""
-
-    def row(cells: list[str], kind: str) -> str:
-        left, *right = (html.escape(printable(cell)) for cell in cells)
-        rest = "".join(f"<{kind}>{cell}</{kind}>" for cell in right)
-        return f"<tr><{kind} style='text-align:left'>{left}</{kind}>{rest}</tr>"
-
-    body = "".join(row(cells, "td") for cells in rows)
-    return (
-        f"<table><caption>{html.escape(caption)}</caption><thead>{row(header, 'th')}</thead>"
-        f"<tbody>{body}</tbody></table>"
-    )
+        return scores(caption, self.scores, "mean")
 
 
 def figure(value: float | None) -> str:

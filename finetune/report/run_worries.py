@@ -95,15 +95,10 @@ def _of(value: float | None) -> float:
 
 def _weak_class(evidence: Evidence) -> Iterator[Worry]:
     """A class whose recall lies below the accuracy, with all of its interval."""
-    accuracy = evidence.metrics["accuracy"]["value"] or 0.0
-    weak = [
-        (row["recall"]["high"], name, row)
-        for name, row in evidence.metrics["per_class"].items()
-        if row["recall"]["value"] is not None and row["recall"]["high"] < accuracy
-    ]
+    weak = weak_classes(evidence.metrics)
     if not weak:
         return
-    _, name, row = min(weak, key=lambda each: each[:2])
+    name, row = weak[0], evidence.metrics["per_class"][weak[0]]
     others = plural(len(weak) - 1, "more class", "more classes")
     more = f" The same goes for {others}." if len(weak) > 1 else ""
     yield Worry(
@@ -111,6 +106,17 @@ def _weak_class(evidence: Evidence) -> Iterator[Worry]:
         f"recognised ({interval(row['recall'])}): it is weaker than the rest.{more}",
         "classes",
     )
+
+
+def weak_classes(metrics: Mapping[str, Any]) -> list[str]:
+    """The classes whose recall lies below the accuracy with all of its interval, weakest first."""
+    accuracy = metrics["accuracy"]["value"] or 0.0
+    weak = [
+        (row["recall"]["high"], name)
+        for name, row in metrics["per_class"].items()
+        if row["recall"]["value"] is not None and row["recall"]["high"] < accuracy
+    ]
+    return [name for _, name in sorted(weak)]
 
 
 def _few(evidence: Evidence) -> Iterator[Worry]:

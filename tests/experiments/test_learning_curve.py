@@ -43,6 +43,10 @@ def test_a_curve_is_traced_and_written(photos: Photos, tmp_path: Path) -> None:
     assert "can't be told" in curve.sentence()  # five images judge, and 100 more are far away
     assert "<table>" in curve._repr_html_()
     assert "4 sizes" in repr(curve)
+    accuracy, log_loss = curve.curves().charts
+    assert [x for x, _ in accuracy.lines[0].points] == [2, 4, 8, 15.5]
+    assert len(accuracy.whiskers) == len(log_loss.whiskers) == 4
+    assert accuracy.told in curve._repr_html_()
 
 
 def test_it_is_the_same_once_more(photos: Photos) -> None:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
+import timm
 from hypothesis import HealthCheck, example, given, settings
 from PIL import Image
 
@@ -191,6 +192,30 @@ def test_a_training_ends_with_a_page_that_needs_its_data_no_more(
     assert not [path for path in run.path.iterdir() if path.name.endswith(".part")]
 
 
+def test_a_training_ends_with_a_model_card_beside_the_weights(
+    photos: Callable[..., Path], tmp_path: Path
+) -> None:
+    run = trained(photos({"red": 12, "blue": 12}), tmp_path / "run")
+    card = run.directory.model_card.read_text(encoding="utf-8")
+    assert "| blue | 8 | 2 | 2 |" in card
+    assert str(tmp_path) not in card
+    assert len(timm.create_model(f"local-dir:{run.path / 'model'}", pretrained=True).fc.bias) == 2
+    run.directory.model_card.unlink()
+    report(run)
+    assert run.directory.model_card.read_text(encoding="utf-8") == card
+
+
+def test_a_run_shows_its_figures_one_by_one(photos: Callable[..., Path], tmp_path: Path) -> None:
+    run = trained(photos({"red": 12, "blue": 12}), tmp_path / "run")
+    assert "4 test images, 2 classes" in repr(run.confusion())
+    assert run.confusion(normalise=True).frame().shape == (2, 2)
+    assert "Reliability" in repr(run.curves())
+    assert "mistake" in repr(run.worst())
+    run.directory.report.unlink()
+    assert run.report() == run.directory.report
+    assert run.directory.report.is_file()
+
+
 def test_a_report_that_fails_is_told_and_the_training_stays_whole(
     photos: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -203,7 +228,7 @@ def test_a_report_that_fails_is_told_and_the_training_stays_whole(
     run = trained(photos({"red": 12, "blue": 12}), tmp_path / "run")
     assert run.directory.complete
     assert not run.directory.report.exists()
-    (line,) = [each for each in told if "report" in each]
+    (line,) = [each for each in told if "Its report" in each]
     assert "could not be written (OSError: no room)" in line
     monkeypatch.undo()
     finetune.api.resume(run.path, reporter=Silent())
