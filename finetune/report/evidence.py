@@ -75,10 +75,7 @@ def read_evidence(run: RunDirectory) -> Evidence:
     metrics, items = read_metrics(run), read_manifest(run.data, run.path).items
     table = _table(run.predictions, metrics)
     unseen = _table(run.out_of_fold, metrics) if run.out_of_fold.is_file() else None
-    scored, doubted = answers(table, metrics["split"]), doubts(unseen, items)
-    if len(scored) != metrics["n"]:
-        told = f"has {len(scored)} images of the {metrics['split']} part; metrics.json scores"
-        raise RunError(f"{told} {metrics['n']}", where=str(run.predictions), mend=MEND)
+    scored, doubted = _scored(run, table, metrics), doubts(unseen, items)
     shown = {*pictured(scored), *(doubt.path for doubt in doubted[:MOST_DOUBTS])}
     heated = {answer.path for answer in explained(scored)}
     return Evidence(
@@ -109,6 +106,15 @@ def _table(path: Path, metrics: Mapping[str, Any]) -> PredictionTable:
     else:
         return table
     raise RunError(told, where=str(path), mend=MEND)
+
+
+def _scored(run: RunDirectory, table: PredictionTable, metrics: Mapping[str, Any]) -> list[Answer]:
+    """The answers that the scores are of."""
+    found = answers(table, metrics["split"])
+    if len(found) != metrics["n"]:
+        told = f"has {len(found)} images of the {metrics['split']} part; metrics.json scores"
+        raise RunError(f"{told} {metrics['n']}", where=str(run.predictions), mend=MEND)
+    return found
 
 
 def check_complete(run: RunDirectory) -> None:
