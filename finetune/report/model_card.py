@@ -79,8 +79,8 @@ def _origin(evidence: Evidence) -> str:
     source = base_model(evidence) or str(weights["source"])
     told = licence(evidence)
     terms = (
-        f"The licence of those weights is {plain(told)}, and is what the head of this page names; "
-        "that of the pictures is not known here."
+        f"The licence {plain(told)} is that of those weights; that of the pictures is not known "
+        "here."
         if told
         else "The licence of those weights is not known, so that none is named."
     )
