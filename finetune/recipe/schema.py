@@ -149,7 +149,7 @@ class Recipe(Section):
         "start of each phase, then faster steps, on a GPU above all. Wants a C++ compiler.",
     )
     track: list[Literal["tensorboard", "mlflow", "wandb"]] = Field(
-        default_factory=lambda: ["tensorboard"],
+        ["tensorboard"],
         description="Who follows the training, by name: parameters, curves, scores, and the run "
         "directory. The extras mlflow and wandb bring the other two. Where they send it is the "
         "environment's to say; as it comes, no host is asked. []: nobody.",

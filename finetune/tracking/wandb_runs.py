@@ -44,7 +44,7 @@ class WandbRun:
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # to its makers
         import wandb
 
-        mode = os.environ.get(MODE) or "offline"
+        mode: Any = os.environ.get(MODE) or "offline"
         self._run = wandb.init(
             project=os.environ.get(PROJECT) or "finetune",
             name=beginning.name,
