@@ -59,6 +59,16 @@ class RunDirectory:
         return self.path / "tensorboard"
 
     @property
+    def trackers(self) -> Path:
+        """What trackers call the run, and what of it they have."""
+        return self.path / "trackers.json"
+
+    @property
+    def wandb(self) -> Path:
+        """What Weights & Biases keeps of the run, to be sent."""
+        return self.path / "wandb"
+
+    @property
     def checkpoints(self) -> Path:
         """What resuming needs; not needed once the run is complete."""
         return self.path / "checkpoints"
@@ -107,6 +117,15 @@ class RunDirectory:
     def complete(self) -> bool:
         """Whether the training came to its end; the scores are written last."""
         return self.metrics.is_file()
+
+    def evidence(self) -> list[Path]:
+        """Its files as a tracker keeps them: not what only resuming wants, nor anybody else's."""
+        kept = [
+            *(self.recipe, self.data, self.environment, self.phases, self.log, self.tensorboard),
+            *(self.model, self.predictions, self.metrics, self.images, self.report),
+        ]
+        files = (file for each in kept for file in ([each] if each.is_file() else each.rglob("*")))
+        return sorted(file for file in files if file.is_file() and not _is_part(file))
 
     def read_json(self, path: Path) -> Any:
         """The value in one of its JSON files.

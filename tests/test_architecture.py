@@ -20,6 +20,7 @@ ORDER = [
     "features",
     "evaluation",
     "inspection",
+    "tracking",
     "training",
     "choosing",
     "report",

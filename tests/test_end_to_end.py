@@ -65,6 +65,7 @@ def test_the_run_directory_holds_what_the_contract_says(run: finetune.Run) -> No
         "model",
         "predictions.csv",
         "metrics.json",
+        "out_of_fold.csv",
         "report.html",
         "images",
     }

@@ -176,7 +176,7 @@ def setting_of(planned: Plan, run: RunDirectory | None, reporter: Reporter) -> S
         precision=planned.recipe.precision,
         inference=_inference_format(planned, device, reporter),
         checkpoints=folder.checkpoints,
-        log=Log(folder.log, folder.tensorboard),
+        log=Log(folder.log),
         reporter=reporter,
     )
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +29,12 @@ from finetune.recipe.schema import Recipe
 from finetune.recipe.undecided import known
 from finetune.recipe.writing import dump
 from finetune.run import RunDirectory, is_beginning, new_run, place_for
+from finetune.tracking.following import Trackers, following
 from finetune.training.binding import check_processes, pick_precision
 from finetune.training.checkpoints import clear
 from finetune.training.course import run_course
 from finetune.training.estimate import estimate
+from finetune.training.log import Log
 from finetune.training.preview import show_plan
 from finetune.training.setting import Setting
 
@@ -103,6 +104,7 @@ def resume(run: PathName, data: PathName | None = None, *, reporter: Reporter | 
     clear(directory.checkpoints)  # there still, if the run was killed at its very end
     if not directory.report.is_file():
         report_on(directory, reporter)
+    _catch_up(directory, reporter)
     reporter.say(f"{run} is complete; there is nothing to go on with.")
     return Run(directory)
 
@@ -153,11 +155,25 @@ def _write_beginning(run: RunDirectory, data: Path, planned: Plan, setting: Sett
 
 
 def _complete(run: RunDirectory, planned: Plan, setting: Setting) -> Run:
-    with closing(setting.log):
-        trained = run_course(setting)
-    finish(run, planned, setting, trained)
-    clear(run.checkpoints)
+    with following(run, planned.recipe, setting.reporter) as trackers:
+        log = Log(run.log, trackers.follow)
+        trackers.follow(log.rows)  # of a run that is gone on with
+        trained = run_course(replace(setting, log=log))
+        finish(run, planned, setting, trained)
+        clear(run.checkpoints)
+        trackers.finish()
     return Run(run)
+
+
+def _catch_up(run: RunDirectory, reporter: Reporter) -> None:
+    """Send what trackers lack of a run that is complete."""
+    recipe = load_recipe(run.recipe)
+    late = Trackers(run, recipe, reporter).unfinished
+    if not late:
+        return
+    with locked(run.lock), following(run, recipe, reporter, late) as trackers:
+        trackers.follow(Log(run.log).rows)
+        trackers.finish()
 
 
 def _root(data: PathName | None, described: dict[str, str], reporter: Reporter) -> Path:

@@ -128,11 +128,6 @@ class FoldDirectory:
         return self.path / "log.csv"
 
     @property
-    def tensorboard(self) -> Path:
-        """The same curves for TensorBoard."""
-        return self.path / "tensorboard"
-
-    @property
     def answers(self) -> Path:
         """Logits of the images that it has not seen."""
         return self.path / "answers.safetensors"

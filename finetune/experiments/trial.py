@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -93,11 +92,10 @@ def run_trial(setting: Setting, trial: Trial, place: FoldDirectory) -> Outcome:
             with_images(setting, [*trial.learnt, *trial.judged]),
             recipe=_that_always_answers(setting.recipe),
             checkpoints=place.checkpoints,
-            log=Log(place.log, place.tensorboard),
+            log=Log(place.log),
             reporter=Silent() if is_solved(setting.recipe) else setting.reporter,
         )
-        with closing(own.log):
-            trained = run_course(own)
+        trained = run_course(own)
         place.finish(trained.phases, _judged(own, trained, trial.judged))
     phases, logits = place.result()
     return Outcome(logits, phases["temperature"], phases)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from finetune.recipe.phases import (
     EarlyStoppingOptions,
@@ -168,6 +168,19 @@ class Recipe(Section):
         description="Compile what trains by gradient (torch.compile): a minute or more at the "
         "start of each phase, then faster steps, on a GPU above all. Wants a C++ compiler.",
     )
+    track: list[Literal["tensorboard", "mlflow", "wandb"]] = Field(
+        ["tensorboard"],
+        description="Who follows the training, by name: parameters, curves, scores, and the run "
+        "directory. The extras mlflow and wandb bring the other two. Where they send it is the "
+        "environment's to say; as it comes, no host is asked. []: nobody.",
+    )
+
+    @field_validator("track")
+    @classmethod
+    def _trackers_differ(cls, track: list[str]) -> list[str]:
+        if len(set(track)) < len(track):
+            raise ValueError("names a tracker twice")
+        return track
 
     @model_validator(mode="after")
     def _phase_names_differ(self) -> Recipe:

@@ -10,12 +10,13 @@ from torch import nn
 from finetune.data.transforms import check_augment
 from finetune.errors import DeviceError, RecipeError
 from finetune.recipe.schema import GradientPhase, Phase, Recipe, SolverPhase
+from finetune.tracking.choosing import check_installed
 from finetune.training.freeze import FreezePlan
 from finetune.training.optimisers import check_optimizer
 
 
 def check_names(recipe: Recipe) -> None:
-    """See to it that transforms and optimisers exist and take their arguments.
+    """See to it that transforms, optimisers and trackers exist, and take their arguments.
 
     Raises:
         RecipeError: Some don't; all are told.
@@ -32,6 +33,7 @@ def check_names(recipe: Recipe) -> None:
             faults += check_optimizer(phase.optimizer, f"phases.{phase.name}.optimizer")
             if phase.augment is not None:
                 faults += check_augment(phase.augment, f"phases.{phase.name}.augment")
+    faults += check_installed(recipe.track)
     _refuse(recipe, faults)
 
 

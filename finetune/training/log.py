@@ -1,17 +1,17 @@
-"""The log: a row per epoch in ``log.csv``, and the same curves for TensorBoard."""
+"""The log: a row per epoch in ``log.csv``."""
 
 from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from finetune.files import write_text
 
-if TYPE_CHECKING:
-    from torch.utils.tensorboard.writer import SummaryWriter
+Follow = Callable[[Sequence[Mapping[str, str]]], None]
+"""Somebody who is told all rows so far, each time that one is added."""
 
 
 @dataclass(frozen=True)
@@ -46,21 +46,21 @@ class LogRow:
     seconds: float
 
 
-_CURVES = [
-    *("lr", "train_loss", "val_log_loss", "val_accuracy"),
-    *("val_balanced_accuracy", "val_macro_f1"),
-]
 _COLUMNS = [field.name for field in fields(LogRow)]
 
 
 class Log:
-    """``log.csv`` and the TensorBoard events of a run; going on drops rows that are redone."""
+    """``log.csv`` of a run; going on drops rows that are redone.
 
-    def __init__(self, path: Path, tensorboard: Path) -> None:
+    Args:
+        path: The file.
+        follow: Who else is told; nobody by default.
+    """
+
+    def __init__(self, path: Path, follow: Follow | None = None) -> None:
         self.path = path
-        self.tensorboard = tensorboard
+        self._follow = follow
         self._rows: list[dict[str, str]] | None = None
-        self._writers: dict[tuple[str, str], SummaryWriter] = {}
 
     @property
     def rows(self) -> list[dict[str, str]]:
@@ -83,35 +83,15 @@ class Log:
         ]
 
     def append(self, row: LogRow) -> None:
-        """Add a row to both."""
+        """Add a row."""
         self.rows.append({name: _cell(getattr(row, name)) for name in _COLUMNS})
         text = io.StringIO()
         writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(self.rows)
         write_text(self.path, text.getvalue())
-        self._to_tensorboard(row)
-
-    def close(self) -> None:
-        """Close the files of TensorBoard's events."""
-        for writer in self._writers.values():
-            writer.close()
-        self._writers.clear()
-
-    def _to_tensorboard(self, row: LogRow) -> None:
-        writer = self._writer(row.fit, row.phase)
-        for name in _CURVES:
-            value = getattr(row, name)
-            if value is not None:
-                writer.add_scalar(name, value, row.epoch)
-        writer.flush()
-
-    def _writer(self, fit: str, phase: str) -> SummaryWriter:
-        if (fit, phase) not in self._writers:
-            from torch.utils.tensorboard.writer import SummaryWriter
-
-            self._writers[fit, phase] = SummaryWriter(str(self.tensorboard / fit / phase))
-        return self._writers[fit, phase]
+        if self._follow is not None:
+            self._follow(self.rows)
 
 
 def _read(path: Path) -> list[dict[str, str]]:

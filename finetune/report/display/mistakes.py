@@ -31,11 +31,13 @@ class Mistakes:
         answers: Those that are shown.
         total: How many there are.
         thumbnails: By path, of those that the run keeps.
+        heat: The same of heat maps.
     """
 
     answers: Sequence[Answer]
     total: int
     thumbnails: Mapping[str, Thumbnail | None]
+    heat: Mapping[str, Thumbnail]
 
     def frame(self) -> pd.DataFrame:
         """A row an image: ``path``, ``label``, ``predicted``, ``confidence``, ``own``.
@@ -95,4 +97,4 @@ def run_mistakes(evidence: Evidence, n: int) -> Mistakes:
     if n < 1:
         raise RunError(f"{n} pictures can't be shown", mend="Ask for one at least.")
     found = worst(evidence.answers)
-    return Mistakes(found[:n], len(found), evidence.thumbnails)
+    return Mistakes(found[:n], len(found), evidence.thumbnails, evidence.heat)

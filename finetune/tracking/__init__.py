@@ -1,0 +1,1 @@
+"""Trainings followed elsewhere: TensorBoard, MLflow, Weights & Biases."""
