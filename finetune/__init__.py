@@ -16,14 +16,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from finetune.api import (
         Run,
+        backbones,
         check,
         compare,
         cv,
+        embed,
         evaluate,
         learning_curve,
         load_run,
         predict,
         resume,
+        stages,
         train,
     )
     from finetune.errors import FinetuneError
@@ -36,16 +39,19 @@ __all__ = [
     "Recipe",
     "Run",
     "__version__",
+    "backbones",
     "catalogue",
     "check",
     "compare",
     "cv",
+    "embed",
     "evaluate",
     "learning_curve",
     "load_recipe",
     "load_run",
     "predict",
     "resume",
+    "stages",
     "train",
 ]
 
@@ -55,16 +61,19 @@ _HOMES = {
     "FinetuneError": "finetune.errors",
     "Recipe": "finetune.recipe.schema",
     "Run": "finetune.api",
+    "backbones": "finetune.api",
     "catalogue": "finetune.recipe.catalogue",
     "check": "finetune.api",
     "compare": "finetune.api",
     "cv": "finetune.api",
+    "embed": "finetune.api",
     "evaluate": "finetune.api",
     "learning_curve": "finetune.api",
     "load_recipe": "finetune.recipe.loading",
     "load_run": "finetune.api",
     "predict": "finetune.api",
     "resume": "finetune.api",
+    "stages": "finetune.api",
     "train": "finetune.api",
 }
 
