@@ -1,5 +1,6 @@
 """What the command line and notebooks call: each function a short list of steps."""
 
+from finetune.api.backbones import backbones, stages
 from finetune.api.checking import check
 from finetune.api.comparing import compare
 from finetune.api.cross_validating import cv
@@ -8,15 +9,17 @@ from finetune.api.planning import Plan
 from finetune.api.reporting import report
 from finetune.api.suggesting import plan, suggest
 from finetune.api.training import resume, train
-from finetune.api.using import evaluate, load_run, predict
+from finetune.api.using import embed, evaluate, load_run, predict
 from finetune.deploy.result import Run
 
 __all__ = [
     "Plan",
     "Run",
+    "backbones",
     "check",
     "compare",
     "cv",
+    "embed",
     "evaluate",
     "learning_curve",
     "load_run",
@@ -24,6 +27,7 @@ __all__ = [
     "predict",
     "report",
     "resume",
+    "stages",
     "suggest",
     "train",
 ]

@@ -13,6 +13,7 @@ from finetune.data.manifest import Item, read_manifest
 from finetune.data.rereading import read_labelled
 from finetune.deploy.answering import predict_files
 from finetune.deploy.bundle import load_bundle
+from finetune.deploy.embedding import Embeddings, embed_files, write_embeddings
 from finetune.deploy.prediction import look
 from finetune.deploy.result import Run
 from finetune.deploy.scoring import predictions_for, score_read, unreadable
@@ -63,6 +64,40 @@ def predict(
     if out is not None:
         write_predictions(Path(out), predictions, classifier.classes)
     return to_frame(predictions, classifier.classes)
+
+
+def embed(
+    model: PathName,
+    inputs: PathName | Sequence[PathName],
+    *,
+    out: PathName | None = None,
+    reporter: Reporter | None = None,
+) -> Embeddings:
+    """What a trained network's classifier takes of images: a vector each, to search by likeness.
+
+    Args:
+        model: A run directory, or the folder ``model`` of one.
+        inputs: Images, folders of images, or globs.
+        out: A Parquet file to write besides; it must not exist.
+        reporter: Who is told.
+
+    Returns:
+        ``paths`` and ``errors`` of the files, and ``features``, float32 ``[N, D]``, whose rows are
+        ``nan`` where a file can't be read.
+
+    Raises:
+        RunError: There is no model in ``model``, ``out`` exists, or is no ``.parquet`` file.
+        DataError: An input names no image.
+    """
+    if out is not None:
+        _refuse_other_ending(Path(out))
+        _refuse_existing(Path(out))
+    classifier = load_bundle(Path(model))
+    names = [inputs] if isinstance(inputs, (str, PathLike)) else inputs
+    embeddings = embed_files(classifier, [fspath(name) for name in names], reporter)
+    if out is not None:
+        write_embeddings(Path(out), embeddings)
+    return embeddings
 
 
 def evaluate(
@@ -160,3 +195,12 @@ def _refuse_existing(path: Path) -> None:
     if path.exists():
         raise RunError("exists already", where=str(path), mend="Name another file with --out.")
     check_writable(path)
+
+
+def _refuse_other_ending(path: Path) -> None:
+    if path.suffix.lower() != ".parquet":
+        raise RunError(
+            "features are written as Parquet alone",
+            where=str(path),
+            mend="Let the name of --out end in .parquet; `run.embed` in Python gives an array.",
+        )

@@ -135,6 +135,18 @@ def predict(
 
 
 @app.command()
+def embed(
+    model: Annotated[Path, typer.Argument(help="A run directory, or the folder model in one.")],
+    inputs: Annotated[list[str], typer.Argument(help="Images, folders of images, or globs.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The .parquet file to write.")],
+) -> None:
+    """Turn images into vectors, to search by likeness: a row for each in a Parquet file."""
+    from finetune.cli.predict import embed_files
+
+    embed_files(model, inputs, out)
+
+
+@app.command()
 def evaluate(
     model: Annotated[Path, typer.Argument(help="A run directory, or the folder model in one.")],
     data: Annotated[str, typer.Argument(help="Labelled images, in the forms that train takes.")],
@@ -235,6 +247,30 @@ def compare(
     from finetune.cli.experiments import compare_runs
 
     compare_runs(runs, out)
+
+
+@app.command()
+def backbones(
+    pattern: Annotated[
+        str,
+        typer.Argument(
+            show_default=False,
+            help="A part of a name, a glob, or one whole name; a short selection when not given.",
+        ),
+    ] = "",
+    limit: Annotated[int, typer.Option(min=1, help="Rows at most.")] = 20,
+    classes: Annotated[int, typer.Option(min=1, help="Outputs of the head.")] = 1000,
+    size: Annotated[
+        int | None,
+        typer.Option(
+            min=16, max=2048, help="Side of the pictures in pixels; else that of the weights."
+        ),
+    ] = None,
+) -> None:
+    """List backbones and what they cost, or the stages of one; nothing is downloaded."""
+    from finetune.cli.backbones import show_backbones
+
+    show_backbones(pattern, limit, classes, size)
 
 
 @app.command()

@@ -1,7 +1,8 @@
-"""``finetune predict`` and ``finetune evaluate``."""
+"""``finetune predict``, ``finetune embed`` and ``finetune evaluate``."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from rich.console import Console as Screen
@@ -17,18 +18,36 @@ def predict_files(model: Path, inputs: list[str], out: Path, *, abstain: bool) -
 
     reporter = Console()
     frame = api.predict(model, inputs, out=out, abstain=abstain, reporter=reporter)
-    failed = frame[frame["error"] != ""]
-    if len(failed):
-        names = [f"{row.path}: {row.error}" for row in failed.itertuples()]
-        reporter.warn(f"{plural(len(failed), 'file')} can't be read: {listed(names)}")
+    failed = _tell_unreadable(reporter, frame["path"], frame["error"])
     read = frame[frame["error"] == ""]
     answered = read[read["reason"] == ""]
     counts = answered["predicted"].value_counts()
     rows = [[str(name), f"{count:,}"] for name, count in counts.items()]
     if abstain:
         rows.append(["(no answer)", f"{len(read) - len(answered):,}"])
-    reporter.table(plural(len(frame) - len(failed), "image"), ["predicted", "images"], rows)
+    reporter.table(plural(len(frame) - failed, "image"), ["predicted", "images"], rows)
     Screen(highlight=False).print(f"Written: {out}", markup=False, soft_wrap=True)
+
+
+def embed_files(model: Path, inputs: list[str], out: Path) -> None:
+    """Write what the network sees of images into a Parquet file, and tell how many there are."""
+    from finetune import api
+
+    reporter = Console()
+    embeddings = api.embed(model, inputs, out=out, reporter=reporter)
+    failed = _tell_unreadable(reporter, embeddings.paths, embeddings.errors)
+    images, numbers = len(embeddings) - failed, embeddings.features.shape[1]
+    screen = Screen(highlight=False)
+    screen.print(f"{plural(images, 'image')}, {plural(numbers, 'number')} each.", markup=False)
+    screen.print(f"Written: {out}", markup=False, soft_wrap=True)
+
+
+def _tell_unreadable(reporter: Console, paths: Iterable[str], errors: Iterable[str]) -> int:
+    """Warn of the files that can't be read; how many there are."""
+    failed = [f"{path}: {error}" for path, error in zip(paths, errors, strict=True) if error]
+    if failed:
+        reporter.warn(f"{plural(len(failed), 'file')} can't be read: {listed(failed)}")
+    return len(failed)
 
 
 def evaluate_model(model: Path, data: str, out: Path) -> None:

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 from finetune.console import Reporter
 from finetune.deploy.answering import predict_files
 from finetune.deploy.bundle import Classifier, load_bundle
+from finetune.deploy.embedding import Embeddings, embed_files
 from finetune.deploy.explaining import explain_files
+from finetune.deploy.extractor import extractor
 from finetune.evaluation.table import to_frame
 from finetune.report.display.charts import Charts, run_charts
 from finetune.report.display.confusion import ConfusionMatrix, run_confusion
@@ -100,6 +102,40 @@ class Run:
         files = [fspath(name) for name in names]
         predictions = predict_files(self.classifier, files, reporter, abstain=abstain)
         return to_frame(predictions, self.classifier.classes)
+
+    def embed(
+        self,
+        inputs: str | PathLike[str] | Sequence[str | PathLike[str]],
+        reporter: Reporter | None = None,
+    ) -> Embeddings:
+        """What the classifier takes of each image: a vector each, for search and clustering.
+
+        Args:
+            inputs: Images, folders of images, or globs.
+            reporter: Who is told; a progress bar in a notebook or on a terminal by default.
+
+        Raises:
+            DataError: An input names no image.
+        """
+        names = [inputs] if isinstance(inputs, (str, PathLike)) else list(inputs)
+        return embed_files(self.classifier, [fspath(name) for name in names], reporter)
+
+    def backbone(
+        self, out_indices: Sequence[int] | None = None, *, features_only: bool = True
+    ) -> nn.Module:
+        """A copy of the trained network without its head, to build on; in evaluation mode.
+
+        It takes normalised pictures; ``run.classifier.spec`` says how. All of it can be trained.
+
+        Args:
+            out_indices: Which of timm's levels to give; None: those that timm gives by default.
+            features_only: timm's feature extractor, which gives maps of the picture and has
+                ``feature_info``; else the network up to its classifier: vectors ``[N, D]``.
+
+        Raises:
+            WeightsError: timm has no feature extractor for this network, or not these levels.
+        """
+        return extractor(self.classifier, out_indices, features_only=features_only)
 
     def explain(
         self,

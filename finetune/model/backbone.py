@@ -13,7 +13,7 @@ from finetune.errors import WeightsError
 from finetune.model.building import Blueprint
 from finetune.model.head import classifier, classifier_name
 from finetune.model.matching import Match, convert, match
-from finetune.model.pretrained import Choice, Pretrained
+from finetune.model.pretrained import Choice, Pretrained, resized
 from finetune.model.registry import registered
 from finetune.model.torchvision_names import Translation, translate
 from finetune.model.weight_files import WeightsFile, read_weights
@@ -103,7 +103,7 @@ def load_backbone(
         WeightsError: The weights can't be read or don't fit the network, or the network can't
             be built or adapted.
     """
-    start = _resized(choice.pretrained, size)
+    start = resized(choice.pretrained, size)
     blueprint = Blueprint(start.architecture, seed, dropout, drop_path)
     path = fetch_weights(choice)
     if path is None:
@@ -198,17 +198,6 @@ def _pretrained(
         notes=(translation.notes if translation else ()) + found.notes,
     )
     return Loaded(_ready(model), report, start)
-
-
-def _resized(start: Pretrained, size: int | None) -> Pretrained:
-    """Tell a network whose input size is built in; the others take any size."""
-    known = registered(start.architecture, start.tag)
-    wanted = start.input.size if size is None else size
-    if not known.fixed_input_size or wanted == start.model_args.get(
-        "img_size", known.input_size[1]
-    ):
-        return start
-    return replace(start, model_args={**start.model_args, "img_size": wanted})
 
 
 def _as_torchvision(start: Pretrained, translation: Translation) -> Pretrained:

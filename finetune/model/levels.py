@@ -113,7 +113,7 @@ def _numbered(name: str) -> bool:
 def _common(names: Sequence[str]) -> str:
     """``stages.0`` for names that all begin so; else the first name up to its number."""
     first, last = names[0].split("."), names[-1].split(".")
-    if first[:2] == last[:2]:
+    if first[:2] == last[:2] and first[1].isdigit():
         return ".".join(first[:2])
     match = re.match(r".*?\.\d+", names[0])
     return match.group() if match else names[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
@@ -12,6 +12,7 @@ from timm.models._pretrained import PretrainedCfg
 from finetune.data.input_spec import InputSpec, Interpolation
 from finetune.errors import WeightsError
 from finetune.model.hub import HubSource
+from finetune.model.registry import registered
 
 Scalar = bool | int | float | str
 
@@ -78,6 +79,22 @@ def registered_input(config: PretrainedCfg) -> InputSpec:
         mean=_triple(config.mean),
         std=_triple(config.std),
     )
+
+
+def resized(start: Pretrained, size: int | None) -> Pretrained:
+    """Tell a network whose input size is built in; the others take any size.
+
+    Args:
+        start: What the network is built from.
+        size: Side of the input in pixels; None: what the weights were trained for.
+    """
+    known = registered(start.architecture, start.tag)
+    wanted = start.input.size if size is None else size
+    if not known.fixed_input_size or wanted == start.model_args.get(
+        "img_size", known.input_size[1]
+    ):
+        return start
+    return replace(start, model_args={**start.model_args, "img_size": wanted})
 
 
 def _triple(values: tuple[float, ...]) -> tuple[float, float, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 
 from timm.models import (
     get_deprecated_models,
@@ -40,7 +41,7 @@ def find_backbone(name: str, where: str = "model.backbone") -> tuple[str, str]:
         )
     architecture, tag = split_model_name_tag(name)
     if architecture not in set(list_models()):
-        raise _unknown(name, architecture, where)
+        raise _unknown(name, where)
     tags = pretrained_tags(architecture)
     if tag and tag not in tags:
         known = f"Its weights are: {listed([f'{architecture}.{t}' for t in tags])}."
@@ -64,12 +65,25 @@ def registered(architecture: str, tag: str) -> PretrainedCfg:
     return config or PretrainedCfg(architecture=architecture)
 
 
-def _unknown(name: str, architecture: str, where: str) -> RecipeError:
+def nearest(name: str) -> str:
+    """``Did you mean …? `` with the backbones whose names are like ``name``; ``""`` without any."""
+    architecture = split_model_name_tag(name[:_LONGEST_NAME])[0].lower()
     renamed = get_deprecated_models().get(architecture)
-    near = [renamed] if renamed else difflib.get_close_matches(architecture, list_models(), n=5)
-    mend = f"Did you mean {listed(near)}? " if near else ""
+    names = list_models()
+    plain = {each.replace("_", ""): each for each in reversed(names)}
+    near = [renamed] if renamed else difflib.get_close_matches(architecture, names, n=5)
+    near = near or [plain[n] for n in difflib.get_close_matches(_plain(architecture), plain, n=5)]
+    return f"Did you mean {listed(near)}? " if near else ""
+
+
+def _plain(name: str) -> str:
+    """``ResNet-50`` is what people write for ``resnet50``."""
+    return re.sub(r"[^a-z0-9]", "", name)
+
+
+def _unknown(name: str, where: str) -> RecipeError:
     return RecipeError(
         f"timm has no backbone called {name!r}",
         where=where,
-        mend=f"{mend}`timm.list_models()` lists them in Python.",
+        mend=f"{nearest(name)}`finetune backbones PATTERN` lists them.",
     )
