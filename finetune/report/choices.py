@@ -13,7 +13,7 @@ from finetune.recipe.loading import load_recipe
 from finetune.recipe.outline import Outline, outline
 from finetune.recipe.schema import Recipe
 
-_RUN, _RECIPE, _AUTO = "this run", "the recipe", "auto"
+_RUN, _RECIPE, _AUTO = "this run", "the recipe", "this run, in place of auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Choice:
     Attributes:
         key: With dots; of a phase, by its name.
         value: As JSON has it, or a plain word.
-        by: Who chose it: this run, the recipe of the catalogue, or ``auto``.
+        by: Who chose it: this run, the recipe of the catalogue, or the run in place of ``auto``.
         meaning: What it is for, in the words of the schema.
     """
 
@@ -53,7 +53,7 @@ def choices(recipe: Recipe) -> Choices:
     chosen = [
         Choice(key, _word(value), _by(value, usual.get(key, place.default)), place.description)
         for key, value, place in _leaves(recipe)
-        if place.required or value != place.default
+        if place.required or (value != place.default and value != {})
     ]
     return Choices(_paragraphs(known.reasons) if known else [], chosen)
 

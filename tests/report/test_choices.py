@@ -16,7 +16,8 @@ def test_who_chose_what_and_what_for() -> None:
     assert (found["phases.tune.train"].value, found["phases.tune.train"].by) == (
         "all", "the recipe",
     )  # fmt: skip
-    assert found["input.size"].by == "auto"
+    assert found["input.size"].by == "this run, in place of auto"
+    assert "phases.tune.optimizer.args" not in found
     assert "data.val" not in found
     assert all(choice.meaning for choice in found.values())
 
