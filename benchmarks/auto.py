@@ -121,8 +121,8 @@ def table(rows: list[Measured]) -> Iterator[str]:
     yield "# Recipe auto beside fixed recipes"
     yield ""
     yield (
-        "Made by `benchmarks/auto.py`: mean test accuracy over the draws that all ways of a line were "
-        "measured on; for `auto`, what its phases trained. A dash: not measured."
+        "Made by `benchmarks/auto.py`: mean test accuracy over the draws that all ways of a "
+        "line were measured on; for `auto`, what its phases trained. A dash: not measured."
     )
     yield ""
     yield f"| set | images a class | draws | {' | '.join(ways)} | auto's phases |"
