@@ -120,7 +120,10 @@ def table(rows: list[Measured]) -> Iterator[str]:
     ways = sorted({row.way for row in rows}, key=lambda way: (way == AUTO, way))
     yield "# Recipe auto beside fixed recipes"
     yield ""
-    yield "Made by `benchmarks/auto.py`: mean test accuracy; for `auto`, what its phases trained."
+    yield (
+        "Made by `benchmarks/auto.py`: mean test accuracy over the draws that all ways of a "
+        "line were measured on; for `auto`, what its phases trained. A dash: not measured."
+    )
     yield ""
     yield f"| set | images a class | draws | {' | '.join(ways)} | auto's phases |"
     yield "|---|---|---|" + "---|" * (len(ways) + 1)
