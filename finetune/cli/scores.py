@@ -29,6 +29,9 @@ def show_run(run: Run) -> None:
         console.print(f"Kept: the weights of phase {kept}.", markup=False)
     path = shlex.quote(str(run.path))
     console.print(f"Run directory: {path}", markup=False, soft_wrap=True)
+    if run.directory.report.is_file():
+        report = shlex.quote(str(run.directory.report))
+        console.print(f"Report: {report}", markup=False, soft_wrap=True)
     console.print("Next:", markup=False)
     for command in (
         f"finetune predict {path} YOUR_PICTURES --out predictions.csv",

@@ -57,11 +57,10 @@ def licence(evidence: Evidence) -> str | None:
 
 
 def _licence(evidence: Evidence) -> dict[str, str]:
-    told = licence(evidence)
+    told = (licence(evidence) or "").lower()  # the hub's names are in small letters
     if told in _LICENCES:
         return {"license": told}
-    known = told is not None and _SLUG.fullmatch(told)
-    return {"license": "other", "license_name": told} if told and known else {}
+    return {"license": "other", "license_name": told} if _SLUG.fullmatch(told) else {}
 
 
 def data_name(evidence: Evidence) -> str:

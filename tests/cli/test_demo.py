@@ -80,5 +80,6 @@ def test_the_whole_demo_without_the_hub(
     assert metrics["accuracy"]["value"] >= 0.95
     shown = capsys.readouterr().out
     assert "Run directory: " in shown
+    assert "Report: " in shown
     for command in ("finetune predict", "finetune evaluate", "finetune recipes show"):
         assert command in shown

@@ -75,6 +75,7 @@ def test_the_hub_s_own_reader_takes_it(evidence) -> None:
         ("unknown", (None, None)),
         ("mit", ("mit", None)),
         ("dinov3-license", ("other", "dinov3-license")),
+        ("Apache-2.0", ("apache-2.0", None)),
         ("Ask: me\n!", (None, None)),
     ],
 )
