@@ -70,6 +70,7 @@ def test_the_run_directory_holds_what_the_contract_says(run: finetune.Run) -> No
         "images",
     }
     assert {path.name for path in (run.path / "model").iterdir()} == {
+        "README.md",
         "model.safetensors",
         "config.json",
         "preprocessing.json",

@@ -90,6 +90,7 @@ def recipes(draw: st.DrawFn) -> Recipe:
     if isinstance(tree.get("data", {}).get("group"), dict):
         pattern = {"pattern": re.escape(draw(TEXT.filter(bool)))}
         tree["data"]["group"] = draw(st.sampled_from([pattern, {"exif": 2.5}]))
+    tree["track"] = sorted(set(tree.get("track", [])))
     for position, phase in enumerate(tree["phases"]):
         phase["name"] = f"{phase['name'][:30]}{position}"
         if "solver" not in phase and (phase.get("epochs") is None) == (phase.get("steps") is None):
