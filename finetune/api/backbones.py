@@ -38,7 +38,8 @@ def backbones(
         A row for each: ``name``, as ``model.backbone`` takes it; ``parameters``;
         ``multiply_adds`` of a picture; ``input``, the side of the pictures in pixels; ``stages``,
         how many there are before the head; ``weights``, the tags of all that timm knows;
-        ``licence`` of those in the name; ``unfit``, why it can't be adapted, or ``""``.
+        ``licence`` of those in the name; ``unfit``, why it can't be adapted, or ``""``; figures
+        are missing (``pd.NA``) then.
 
     Raises:
         RecipeError: There is no such backbone.
@@ -47,7 +48,8 @@ def backbones(
 
     found = find_listed(pattern)[:limit]
     examined = examine(found, reporter or automatic(), num_classes=num_classes, size=size)
-    return pd.DataFrame([_row(each) for each in examined])
+    frame = pd.DataFrame([_row(each) for each in examined])
+    return frame.astype(dict.fromkeys(("parameters", "multiply_adds", "stages"), "Int64"))
 
 
 def stages(name: str, *, num_classes: int = 1000, size: int | None = None) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from finetune.text import listed, plural
 
 if TYPE_CHECKING:
     from finetune.model.costs import StageCost
-    from finetune.model.listing import Examined
+    from finetune.model.listing import Examined, Listed
 
 _LIST = ("name", "parameters", "mult.-adds", "input", "stages", "weights", "licence")
 _STAGES = (
@@ -70,7 +70,7 @@ def _row(examined: Examined) -> list[str]:
 def _show_one(examined: Examined, num_classes: int) -> None:
     out, known = _stdout(), examined.listed
     if examined.unfit:
-        out.say(f"It can't be adapted: {examined.unfit}")
+        out.say(f"No stages to show: {examined.unfit}")
     else:
         out.table(f"Stages of {known.name}", _STAGES, _stage_rows(examined.stages))
         out.say(
@@ -80,12 +80,20 @@ def _show_one(examined: Examined, num_classes: int) -> None:
             "If training begins at a stage: trained are the parameters of it and all after it, "
             "and their share of the work is what each step computes anew."
         )
-    out.say(f"Input: {known.input} pixels. Licence of the weights: {known.licence or 'not known'}.")
-    if known.weights:
-        out.say(
-            f"Weights: {listed(known.weights)}. "
-            f"`finetune backbones '{known.architecture}.*'` tells their licences."
-        )
+    _show_weights(known)
+
+
+def _show_weights(known: Listed) -> None:
+    out = _stdout()
+    if not known.weights:
+        out.say("timm has no weights for it: --weights takes a file of them, or none.")
+        return
+    licence = known.licence or "not known"
+    out.say(
+        f"Trained for {known.input} pixels. Licence of the weights: {licence}.\n"
+        f"Weights: {listed(known.weights)}. "
+        f"`finetune backbones '{known.architecture}.*'` tells their licences."
+    )
 
 
 def _stage_rows(stages: tuple[StageCost, ...]) -> list[list[str]]:

@@ -13,6 +13,13 @@ def test_backbones_are_a_frame_with_a_row_each() -> None:
     assert "r160_in1k" in frame.set_index("name").loc["test_resnet.r160_in1k", "weights"]
 
 
+def test_figures_are_whole_numbers_also_beside_missing_ones() -> None:
+    frame = finetune.backbones("dla34")
+    assert frame["parameters"].isna().all()
+    assert "isn't linear" in frame["unfit"].item()
+    assert str(frame["stages"].dtype) == "Int64"
+
+
 def test_stages_add_up_from_the_head_to_the_input() -> None:
     frame = finetune.stages("test_vit", num_classes=4)
     assert frame["train"].iloc[-1] == "head"

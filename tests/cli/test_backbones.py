@@ -56,5 +56,9 @@ def test_one_that_cannot_be_adapted_says_so() -> None:
     assert "–" in " ".join(rows("dla34*", "--limit", "1")[0])
 
 
+def test_one_without_weights_says_so() -> None:
+    assert "timm has no weights for it" in call("test_mambaout").stdout
+
+
 def test_no_match_is_told() -> None:
     assert isinstance(call("resnet5O").exception, RecipeError)

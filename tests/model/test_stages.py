@@ -169,6 +169,21 @@ def test_without_any_knowledge_the_body_is_one_stage() -> None:
     assert levels_of(model, "last") == Levels(("body",), ("",), {"first": 0, "last": 0})
 
 
+def test_blocks_deep_inside_a_body_have_names_of_their_own() -> None:
+    class Nested(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            blocks = nn.ModuleList(nn.Sequential(nn.Linear(2, 2)) for _ in range(3))
+            self.encoder = nn.ModuleDict({"blocks": blocks})
+            self.head = nn.Linear(2, 2)
+
+        def group_matcher(self, coarse: bool) -> dict[str, object]:
+            return {"blocks": [(r"^encoder\.blocks\.(\d+)", None), (r"^head", (99999,))]}
+
+    names = levels_of(Nested(), "head").names
+    assert names == ("encoder.blocks.0", "encoder.blocks.1", "encoder.blocks.2")
+
+
 @pytest.mark.parametrize(
     ("train", "expected"),
     [
