@@ -1,4 +1,4 @@
-"""The form of a run's files, as far as a report reads them: what was edited or cut is told."""
+"""A run's files, as far as a report reads them: what was edited or cut is told."""
 
 from __future__ import annotations
 
@@ -6,146 +6,17 @@ import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from finetune.errors import RunError
+from finetune.report.run_forms import Environment, Metrics, Phases
 from finetune.run import RunDirectory
 from finetune.text import listed
 
 MEND = "Copy the file again from where the run was made, or train again."
 """What to do about a file that is not as it was written."""
-
-
-class _Form(BaseModel):
-    """Keys that are read, strictly; there may be more of them."""
-
-    model_config = ConfigDict(strict=True, allow_inf_nan=False)
-
-
-class _Score(_Form):
-    value: float | None
-    low: float | None
-    high: float | None
-
-
-def _whole(score: _Score) -> _Score:
-    if len({score.value is None, score.low is None, score.high is None}) > 1:
-        raise ValueError("has to have value, low and high, or none of them")
-    return score
-
-
-_Whole = Annotated[_Score, AfterValidator(_whole)]
-
-
-class _ClassScores(_Form):
-    precision: _Whole
-    recall: _Whole
-    f1: _Whole
-    support: int
-
-
-class _Baseline(_Form):
-    majority: _Whole
-
-
-class _Abstention(_Form):
-    answered: _Whole
-    accuracy: _Whole
-
-
-class _Leaked(_Form):
-    n: int
-    accuracy_without: _Whole
-
-
-class _Metrics(_Form):
-    split: Literal["val", "test"]
-    n: Annotated[int, Field(ge=0)]
-    groups: int
-    classes: Annotated[list[str], Field(min_length=2)]
-    confidence: Annotated[float, Field(gt=0, lt=1)]
-    accuracy: _Whole
-    balanced_accuracy: _Whole
-    macro_f1: _Whole
-    roc_auc: _Whole
-    average_precision: _Whole
-    log_loss: _Whole
-    brier: _Whole
-    ece: _Whole
-    baseline: _Baseline
-    per_class: dict[str, _ClassScores]
-    ece_by_chance: float | None
-    unsure: dict[str, str]
-    abstention: _Abstention | None = None
-    leaked: _Leaked | None = None
-
-
-class _Stage(_Form):
-    stage: str
-    parameters: int
-    trained: int
-    batch_norm: str | None
-    lr: float | None
-
-
-class _Frozen(_Form):
-    tensors: int
-    digest_before: str
-    digest_after: str
-
-
-class _Phase(_Form):
-    name: str
-    train: str
-    ended: str
-    kept: bool
-    choice: str
-    solver: str | None = None
-    seconds: float | None = None
-    epochs: int | None = None
-    best_epoch: int | None = None
-    stages: list[_Stage] = []
-    frozen: _Frozen | None = None
-
-
-class _Phases(_Form):
-    kept: str
-    refitted: bool
-    temperature: float
-    calibrated_on: str
-    phases: list[_Phase]
-
-
-class _Named(_Form):
-    file: str
-
-
-class _Data(_Form):
-    given: str
-    digest: str
-    named: dict[str, _Named]
-
-
-class _Weights(_Form):
-    asked: str | None
-    source: str
-    architecture: str
-    pretrained: bool
-    licence: str | None
-    digest: str | None
-
-
-class _Environment(_Form):
-    python: str
-    packages: dict[str, str]
-    system: str
-    processor: str
-    cores: int
-    device: str
-    data: _Data
-    weights: _Weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +44,7 @@ def read_metrics(run: RunDirectory) -> Mapping[str, Any]:
     Raises:
         RunError: It is missing, or not as a training writes it; so for all that are read here.
     """
-    metrics = _read(run, run.metrics, _Metrics)
+    metrics = _read(run, run.metrics, Metrics)
     if set(metrics["per_class"]) != set(metrics["classes"]):
         raise _unlike(run.metrics, "per_class is not of the classes that classes names")
     return metrics
@@ -181,12 +52,12 @@ def read_metrics(run: RunDirectory) -> Mapping[str, Any]:
 
 def read_phases(run: RunDirectory) -> Mapping[str, Any]:
     """``phases.json``."""
-    return _read(run, run.phases, _Phases)
+    return _read(run, run.phases, Phases)
 
 
 def read_environment(run: RunDirectory) -> Mapping[str, Any]:
     """``environment.json``."""
-    return _read(run, run.environment, _Environment)
+    return _read(run, run.environment, Environment)
 
 
 def read_epochs(run: RunDirectory) -> list[Epoch]:

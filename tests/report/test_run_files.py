@@ -119,6 +119,13 @@ def test_half_a_score_and_a_wrong_type_are_told_together(run: RunDirectory) -> N
     assert "accuracy has to have value, low and high, or none of them" in caught.value.found
 
 
+@pytest.mark.parametrize("key", ["abstention", "leaked"])
+def test_what_a_run_may_lack_may_be_null(run: RunDirectory, key: str) -> None:
+    value = json.loads(run.metrics.read_text())
+    run.metrics.write_text(json.dumps(value | {key: None}))
+    assert fault(run) is None
+
+
 @pytest.mark.parametrize("name", [*FILES[1:], "predictions.csv", "data.csv", "recipe.yaml"])
 def test_a_missing_file_is_told(run: RunDirectory, name: str) -> None:
     (run.path / name).unlink()
