@@ -56,6 +56,7 @@ RESULTS = Path(__file__).parent / "results"
 RECIPES = ["linear_probe", "lp_ft", "full_finetune", "gradual_unfreeze"]
 PLAIN = ["logistic_regression", "tutorial"]
 DEFAULT, BASE = "lp_ft", "logistic_regression"
+BASES = {BASE: "logistic regression", "linear_probe": "`linear_probe`"}
 CPU = torch.device("cpu")
 
 
@@ -245,8 +246,9 @@ def table(rows: list[Measured]) -> Iterator[str]:
     for way in ways:
         cells = [_cell([r for r in rows if (r.data, r.way) == (name, way)]) for name in sets]
         yield f"| {_title(way)} | " + " | ".join(cells) + " |"
-    yield ""
-    yield _pooled(rows)
+    for base, title in BASES.items():
+        yield ""
+        yield _pooled(rows, base, title)
 
 
 def _title(way: str) -> str:
@@ -269,20 +271,20 @@ def _cell(rows: list[Measured]) -> str:
     return f"{np.mean(right):.3f} [{low:.3f}, {high:.3f}], {seconds:.0f} s{note}"
 
 
-def _pooled(rows: list[Measured]) -> str:
-    """Default minus logistic regression, image by image, over all sets and seeds."""
+def _pooled(rows: list[Measured], base: str, title: str) -> str:
+    """Default minus another way, image by image, over all sets and seeds."""
     of = {(row.data, row.way, row.seed): row.correct for row in rows}
     pairs = [
-        (data, (correct, of[data, BASE, seed]))
+        (data, (correct, of[data, base, seed]))
         for (data, way, seed), correct in of.items()
-        if way == DEFAULT and (data, BASE, seed) in of
+        if way == DEFAULT and (data, base, seed) in of
     ]
     if not pairs:
         return ""
     images = differences(pairs)
     mean, low, high = interval(images)
     return (
-        f"Default minus logistic regression, pooled over {len(images)} test images: "
+        f"Default minus {title}, pooled over {len(images)} test images: "
         f"{mean:+.2f} points, 95 % interval of the paired difference [{low:+.2f}, {high:+.2f}]."
     )
 
