@@ -178,6 +178,12 @@ def probing(bench: Bench, views: int = 1) -> float:
     return clocked(lambda: run_course(setting))
 
 
+def whole_probe(bench: Bench, name: str, seed: int) -> float:
+    """Seconds of a training with test part, scores and report."""
+    more = ("data.test=0.15", f"seed={seed}")
+    return clocked(lambda: bench.train("linear_probe", name, *more))
+
+
 def training_the_top(bench: Bench) -> tuple[float, float]:
     """Seconds of `TOP` in all, and of an epoch once the frozen outputs are stored."""
     bench.empty_store()
@@ -280,6 +286,13 @@ def measure_head(bench: Bench) -> Iterator[Row]:
             yield Row(
                 "head once more, from the store, against the first time", again, first, "s", 5
             )
+    bench.empty_store()
+    first, again, other = (
+        whole_probe(bench, *each) for each in (("once", 1), ("again", 1), ("other", 2))
+    )
+    name = "a whole linear_probe, from reading the images to the report"
+    yield Row(f"{name}, again against the first", again, first, "s", 5)
+    yield Row("the same, with another seed", other, first, "s", 5)
 
 
 def measure_top(bench: Bench) -> Iterator[Row]:

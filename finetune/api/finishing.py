@@ -10,14 +10,17 @@ from typing import Any
 
 import numpy as np
 
+from finetune.api.heating import heat_about
 from finetune.api.picturing import keep_pictures
 from finetune.api.planning import Plan
 from finetune.console import Reporter
+from finetune.data.manifest import Item
 from finetune.deploy.bundle import Classifier, load_bundle, save_bundle
-from finetune.deploy.prediction import look
+from finetune.deploy.prediction import Seen, look, look_once
 from finetune.deploy.scoring import predictions_for, score, score_read, unreadable, without_copies
 from finetune.evaluation.table import write_predictions
 from finetune.model.backbone import local_dir_config
+from finetune.model.stages import HEAD
 from finetune.report.model_card import write_model_card
 from finetune.report.run_page import write_report
 from finetune.run import RunDirectory
@@ -35,7 +38,8 @@ def finish(run: RunDirectory, planned: Plan, setting: Setting, trained: Trained)
         _write_out_of_fold(run, trained.out_of_fold, classifier.classes)
     metrics = _score_saved(run, planned, setting, trained)
     with _told(run, "Its pictures", reporter):
-        keep_pictures(run, planned.manifest, metrics["split"], classifier, reporter)
+        shelf = setting.shelf(heat_about(classifier, setting.device))
+        keep_pictures(run, planned.manifest, metrics["split"], classifier, shelf, reporter)
     run.write_json(run.metrics, metrics)
     report_on(run, reporter)
 
@@ -95,8 +99,7 @@ def _score_saved(
     manifest, recipe = planned.manifest, planned.recipe
     shipped = load_bundle(run.model)
     validation, test = manifest.part("val"), manifest.part("test")
-    files = [manifest.file(item) for item in test]
-    seen = look(shipped, files, setting.reporter, setting.device, setting.workers, "scoring")
+    seen = _seen(shipped, test, setting)
     rows = predictions_for(validation, trained.validation, shipped.temperature)
     rows += predictions_for(test, seen.logits, shipped.temperature, seen.errors) + unreadable(
         manifest, ("val", "test")
@@ -113,3 +116,20 @@ def _score_saved(
     )
     labels, groups = setting.labels(validation), [item.group for item in validation]
     return score(shipped, trained.validation, labels, "val", options, seed, groups=groups)
+
+
+def _seen(shipped: Classifier, test: Sequence[Item], setting: Setting) -> Seen:
+    """What the saved classifier makes of the test part.
+
+    Where its body is as pretrained, by the digests of what lies on disk, the store may have seen
+    the images before; it doesn't keep what a body that is this run's alone makes of them.
+    """
+    files, reporter = [setting.manifest.file(item) for item in test], setting.reporter
+    pristine = setting.frozen
+    own = setting.outputs(shipped.model.to(setting.device), HEAD, pristine.form)
+    if own.shelf is None or pristine.shelf is None or own.shelf.folder != pristine.shelf.folder:
+        return look(shipped, files, reporter, setting.device, setting.workers, "scoring")
+    digests = [item.digest for item in test]
+    return look_once(
+        shipped, files, digests, own, reporter, setting.device, setting.workers, "scoring"
+    )

@@ -1,21 +1,27 @@
-"""What a training that ends keeps for its report: thumbnails, and heat where it is asked about."""
+"""Thumbnails, and heat where it is asked about: what a training that ends keeps for its report."""
 
 from __future__ import annotations
 
+from finetune.api.heating import heat
 from finetune.console import Reporter
 from finetune.data.manifest import Manifest
 from finetune.deploy.bundle import Classifier
-from finetune.deploy.explaining import explain_answers
 from finetune.errors import WeightsError
 from finetune.evaluation.table import read_predictions
-from finetune.report.answers import MOST_DOUBTS, Answer, answers, explained, pictured
+from finetune.features.store import Shelf
+from finetune.report.answers import MOST_DOUBTS, answers, explained, pictured
 from finetune.report.doubts import doubts
 from finetune.report.kept_pictures import keep_heat, keep_thumbnails
 from finetune.run import RunDirectory
 
 
 def keep_pictures(
-    run: RunDirectory, manifest: Manifest, split: str, classifier: Classifier, reporter: Reporter
+    run: RunDirectory,
+    manifest: Manifest,
+    split: str,
+    classifier: Classifier,
+    shelf: Shelf | None,
+    reporter: Reporter,
 ) -> None:
     """Write the pictures that the report of a run shows; its predictions must be there.
 
@@ -26,6 +32,7 @@ def keep_pictures(
         manifest: Of DATA as it was trained on.
         split: The part that was scored.
         classifier: The network that answered.
+        shelf: Of the store, for heat on pictures by this very network; None: nowhere.
         reporter: Told how many are made.
     """
     given = answers(read_predictions(run.predictions), split)
@@ -34,22 +41,9 @@ def keep_pictures(
     paths = dict.fromkeys([*pictured(given), *(doubt.path for doubt in doubted)])
     keep_thumbnails(run, manifest, list(paths), classifier.max_pixels, reporter)
     try:
-        _keep_heat(run, manifest, explained(given), classifier, reporter)
+        pictures = heat(manifest, explained(given), classifier, shelf, reporter)
     except WeightsError as error:
         reporter.say(f"The report has no heat maps: {error.found}.")
-
-
-def _keep_heat(
-    run: RunDirectory,
-    manifest: Manifest,
-    given: list[Answer],
-    classifier: Classifier,
-    reporter: Reporter,
-) -> None:
-    items = {item.path: item for item in manifest.items}
-    files = [manifest.file(items[answer.path]) for answer in given]
-    predicted = [answer.predicted for answer in given]
-    shown = explain_answers(classifier, files, predicted, reporter)
-    for answer, picture in zip(given, shown, strict=True):
-        if picture is not None:
-            keep_heat(run, items[answer.path].digest, picture)
+        return
+    for digest, picture in pictures.items():
+        keep_heat(run, digest, picture)

@@ -7,16 +7,13 @@ from dataclasses import dataclass, field, replace
 from os import PathLike, fspath
 from pathlib import Path
 
-import torch
-
 from finetune.choosing.suggestion import Suggestion
 from finetune.console import Reporter
 from finetune.data.input_spec import InputSpec
-from finetune.data.loading import eval_loader
-from finetune.data.manifest import Manifest, spread
+from finetune.data.manifest import Manifest
 from finetune.data.parts.earlier import splits_file
 from finetune.data.reading import check_exists, read_data
-from finetune.features.body import FLOAT32, fastest_format
+from finetune.features.body import FLOAT32
 from finetune.files import file_digest
 from finetune.model.backbone import Loaded, input_spec, load_backbone
 from finetune.model.device import pick_device
@@ -39,12 +36,10 @@ from finetune.training.binding import (
 )
 from finetune.training.length import view_count
 from finetune.training.log import Log
+from finetune.training.number_format import with_number_format
 from finetune.training.setting import Setting
 
 PathName = str | PathLike[str]
-
-_SAMPLE = 16
-"""Images that number formats are compared on."""
 
 
 @dataclass(frozen=True)
@@ -165,37 +160,21 @@ def load(choice: Choice, classes: int, recipe: Recipe) -> Loaded:
 
 
 def setting_of(planned: Plan, run: RunDirectory | None, reporter: Reporter) -> Setting:
-    """What a training works with; without a ``run`` nothing is written."""
+    """What a training works with; without a ``run`` nothing is written but to the store."""
     folder, device = run or RunDirectory(Path()), pick_device()
-    return Setting(
+    setting = Setting(
         recipe=planned.recipe,
         manifest=planned.manifest,
         spec=planned.spec,
         pristine=planned.loaded.model.to(device),
         device=device,
         precision=planned.recipe.precision,
-        inference=_inference_format(planned, device, reporter),
+        inference=FLOAT32,
         checkpoints=folder.checkpoints,
         log=Log(folder.log),
         reporter=reporter,
     )
-
-
-def _inference_format(planned: Plan, device: torch.device, reporter: Reporter) -> str:
-    """What networks that only predict compute in: shorter numbers if that changes little."""
-    train = spread(planned.manifest.part("train"), _SAMPLE)
-    if planned.recipe.precision == FLOAT32 or len(train) < 2:
-        return FLOAT32
-    files = [planned.manifest.file(item) for item in train]
-    pixels = planned.recipe.data.max_pixels
-    (batch,) = eval_loader(files, planned.spec, _SAMPLE, 0, pixels)
-    chosen = fastest_format(planned.loaded.model.to(device), planned.spec, batch.images)
-    if chosen == FLOAT32:
-        reporter.say(
-            "Features and predictions are computed in float32: bfloat16 would change this "
-            "network's features too much."
-        )
-    return chosen
+    return with_number_format(setting)
 
 
 def absolute(weights: PathName | None) -> str | None:

@@ -17,6 +17,7 @@ from finetune.evaluation.calibration import softmax
 from finetune.evaluation.prediction import answers
 from finetune.features.body import FLOAT32
 from finetune.features.extraction import features
+from finetune.features.frozen import FrozenOutputs
 from finetune.model.device import memory_told
 from finetune.model.precision import native_bfloat16
 
@@ -66,6 +67,38 @@ def look(
         fast = classifier.number_format if native_bfloat16(device) else FLOAT32
         rows = features(model, loader, classifier.spec, device, task, fast)
     return Seen(rows, answers(model, rows), errors)
+
+
+def look_once(
+    classifier: Classifier,
+    files: Sequence[Path],
+    digests: Sequence[str],
+    outputs: FrozenOutputs,
+    reporter: Reporter,
+    device: torch.device,
+    workers: int,
+    title: str,
+) -> Seen:
+    """`look`, if the store hasn't the features of all ``files``; it has them from then on.
+
+    Args:
+        classifier: The classifier.
+        files: The images, ``[N]``.
+        digests: Of the files' bytes, ``[N]``.
+        outputs: Of the classifier's own body, in its number format.
+        reporter: Who is told.
+        device: Where to compute.
+        workers: Processes that read images.
+        title: What the work is called.
+    """
+    kept = outputs.known(digests)
+    if kept is not None:
+        rows = kept.float().numpy()
+        return Seen(rows, answers(classifier.model.to(device), rows), [""] * len(files))
+    seen = look(classifier, files, reporter, device, workers, title)
+    read = [place for place, error in enumerate(seen.errors) if not error]
+    outputs.keep([digests[place] for place in read], torch.from_numpy(seen.features[read]))
+    return seen
 
 
 def probabilities(classifier: Classifier, logits: np.ndarray) -> np.ndarray:

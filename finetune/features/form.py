@@ -54,13 +54,13 @@ class Form:
         return int(np.prod(self.shape, dtype=np.int64)) * np.dtype(self.dtype).itemsize
 
     def rows(self, crossing: torch.Tensor) -> Rows:
-        """A batch ``[N, ...]`` as ``[N, *shape]``."""
+        """A batch ``[N, ...]`` as ``[N, *shape]``; its values are of the number format."""
         values = crossing.detach().cpu()
         if self.channels_last:
             values = values.permute(0, 2, 3, 1)
         values = values.contiguous()
         if self.number_format == BFLOAT16:
-            values = values.view(torch.uint16)
+            values = values.to(torch.bfloat16).view(torch.uint16)
         found: Rows = values.numpy()
         return found
 

@@ -73,6 +73,21 @@ class FrozenOutputs:
             found |= self.shelf.read(missing)
         return found if len(found) == len(place) else None
 
+    def known(self, keys: Sequence[str]) -> torch.Tensor | None:
+        """The outputs for ``keys``, ``[N, ...]``, if the store has all of them."""
+        if self.shelf is None or not keys or self.missing(keys):
+            return None
+        rows = self.shelf.read(list(first_places(keys)))
+        return (
+            self.form.values([rows[key] for key in keys]) if len(rows) == len(set(keys)) else None
+        )
+
+    def keep(self, keys: Sequence[str], values: torch.Tensor) -> None:
+        """Put into the store what was computed for ``keys``, ``[N, ...]``, if it has room."""
+        places = list(first_places(keys).values())
+        for _ in self._kept([keys[place] for place in places], [values[places]]):
+            pass
+
     def always(self, keys: Sequence[str], compute: Compute) -> torch.Tensor:
         """The outputs for ``keys``, ``[N, ...]``; from memory where the store has no room.
 

@@ -12,7 +12,7 @@ from PIL import Image
 from finetune.console import Reporter
 from finetune.data.manifest import Item, Manifest
 from finetune.files import replacing
-from finetune.report.thumbnails import LONGER_SIDE, Thumbnail, make_thumbnails, small
+from finetune.report.thumbnails import LONGER_SIDE, Thumbnail, make_thumbnails
 from finetune.run import RunDirectory
 
 _DIGEST = re.compile("[0-9a-f]{64}")
@@ -40,12 +40,12 @@ def keep_thumbnails(
     made = make_thumbnails(manifest.root, paths, max_pixels, reporter)
     for path, picture in made.items():
         if picture is not None:
-            _write(_place(run, digests[path]), picture)
+            _write(_place(run, digests[path]), picture.data)
 
 
-def keep_heat(run: RunDirectory, digest: str, picture: Image.Image) -> None:
-    """Write a picture with heat of the image with this digest."""
-    _write(_place(run, digest, _HEAT), small(picture))
+def keep_heat(run: RunDirectory, digest: str, picture: bytes) -> None:
+    """Write a small picture with heat, a WebP file's bytes, of the image with this digest."""
+    _write(_place(run, digest, _HEAT), picture)
 
 
 def read_thumbnails(run: RunDirectory, items: Sequence[Item]) -> Mapping[str, Thumbnail | None]:
@@ -64,10 +64,10 @@ def _place(run: RunDirectory, digest: str, kind: str = "") -> Path | None:
     return run.images / f"{digest}{kind}.webp" if _DIGEST.fullmatch(digest) else None
 
 
-def _write(place: Path | None, picture: Thumbnail) -> None:
+def _write(place: Path | None, picture: bytes) -> None:
     if place is not None:
         with replacing(place) as temporary:
-            temporary.write_bytes(picture.data)
+            temporary.write_bytes(picture)
 
 
 def _read(path: Path | None) -> Thumbnail | None:

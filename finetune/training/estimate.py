@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from finetune.data.manifest import Item
-from finetune.recipe.schema import GradientPhase
+from finetune.recipe.schema import GradientPhase, SolverPhase
 from finetune.training.judging import folds_of, wants_folds
 from finetune.training.length import epochs_begun, images_seen
+from finetune.training.phases import body_is_pristine
 from finetune.training.setting import Setting
-from finetune.training.timing import Cost, phase_cost, seconds_per_passed_image
+from finetune.training.timing import Cost, Passing, phase_cost
 
 _SOLVER_SECONDS = 2.0
 
@@ -43,23 +44,29 @@ def estimate(setting: Setting) -> Estimate:
     """Time a few batches of each kind on copies of the network; nothing of ``setting`` changes."""
     train, validation = setting.manifest.part("train"), setting.manifest.part("val")
     test = setting.manifest.part("test")
-    passing = seconds_per_passed_image(setting, train)
-    costs = [phase_cost(setting, phase, train, passing) for phase in setting.recipe.phases]
+    passing = Passing(setting)
+    costs = [
+        phase_cost(setting, phase, train, passing, pristine=body_is_pristine(setting, position))
+        for position, phase in enumerate(setting.recipe.phases)
+    ]
     phases = tuple(
         _phase_seconds(phase, len(train), len(validation), cost) + cost.once
         for phase, cost in zip(setting.recipe.phases, costs, strict=True)
     )
-    solved = any(not isinstance(phase, GradientPhase) for phase in setting.recipe.phases)
-    images = [*train, *validation]
-    missing = setting.frozen.missing([item.digest for item in images])
-    once = (missing if solved else len(images)) * passing
+    once = passing.seconds(_missing(setting, [*train, *validation]))
+    scoring = passing.seconds(_missing(setting, test))
+    solved = [isinstance(phase, SolverPhase) for phase in setting.recipe.phases]
     return Estimate(
         phases=phases,
         judging=_judging_seconds(setting, train, len(validation), costs),
-        features=once if solved else 0.0,
-        scoring=(len(test) + len(validation)) * passing,
-        quicker=once + (len(test) + len(validation)) * passing + _SOLVER_SECONDS,
+        features=once if any(solved) else 0.0,
+        scoring=scoring if all(solved) else passing.seconds(len(test)),
+        quicker=once + scoring + _SOLVER_SECONDS,
     )
+
+
+def _missing(setting: Setting, items: Sequence[Item]) -> int:
+    return setting.frozen.missing([item.digest for item in items])
 
 
 def _phase_seconds(phase: object, images: int, validation: int, cost: Cost) -> float:

@@ -125,7 +125,12 @@ class Setting:
         missing = [item for item in items if item.path not in self._features]
         if missing:
             keys = [item.digest for item in missing]
-            fresh = self.frozen.always(keys, lambda chosen: self._pristine(missing, chosen))
+            fresh = self.frozen.always(
+                keys,
+                lambda chosen: self.fresh_features(
+                    [missing[n] for n in chosen], self.inference, "features"
+                ),
+            )
             rows = fresh.float().numpy()
             self._features.update(zip((item.path for item in missing), rows, strict=True))
         return np.stack([self._features[item.path] for item in items])
@@ -168,16 +173,20 @@ class Setting:
         self, body: Callable[[], Body], loader: DataLoader[Any], title: str, count: int
     ) -> Iterator[torch.Tensor]:
         """What a frozen part gives for ``count`` images, in batches, told as ``title``."""
-        with self.reporter.task(title, count, "images") as task:
+        reporter = self.reporter if title else Silent()
+        with reporter.task(title, count, "images") as task:
             for rows, _ in passed(body, loader, self.device, task):
                 yield rows
 
-    def _pristine(self, items: Sequence[Item], chosen: list[int]) -> Iterator[torch.Tensor]:
-        def body() -> Body:
-            return body_of(self.pristine, self.spec, self.device, self.inference)
+    def fresh_features(
+        self, items: Sequence[Item], number_format: str, title: str = ""
+    ) -> Iterator[torch.Tensor]:
+        """What the pretrained network gives its classifier, in batches, whatever the store has."""
 
-        loader = self.eval_batches([items[position] for position in chosen])
-        return self.passed(body, loader, "features", len(chosen))
+        def body() -> Body:
+            return body_of(self.pristine, self.spec, self.device, number_format)
+
+        return self.passed(body, self.eval_batches(items), title, len(items))
 
     def _forward(
         self,

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from typing import Any
 
@@ -53,22 +54,42 @@ class Cost:
     once: float = 0.0
 
 
-def seconds_per_passed_image(setting: Setting, items: Sequence[Item]) -> float:
-    """Reading, fitting and passing an image without gradients."""
-    body = body_of(setting.pristine, setting.spec, setting.device, setting.inference)
-    loader = setting.eval_batches(spread(items, 2 * EVAL_BATCH))
+class Passing:
+    """What reading, fitting and passing an image without gradients takes.
 
-    @torch.inference_mode()
-    def step(batch: Any) -> None:
-        body(batch.images)
+    It is timed when it is first asked about: where the store has everything, never.
+    """
 
-    return _seconds_per_image(loader, step, setting.device)
+    def __init__(self, setting: Setting) -> None:
+        self._setting = setting
+
+    def seconds(self, images: int) -> float:
+        """For so many images."""
+        return images * self._each if images else 0.0
+
+    @cached_property
+    def _each(self) -> float:
+        setting = self._setting
+        body = body_of(setting.pristine, setting.spec, setting.device, setting.inference)
+        items = spread(setting.manifest.part("train"), 2 * EVAL_BATCH)
+
+        @torch.inference_mode()
+        def step(batch: Any) -> None:
+            body(batch.images)
+
+        return _seconds_per_image(setting.eval_batches(items), step, setting.device)
 
 
-def phase_cost(setting: Setting, phase: Phase, items: Sequence[Item], passing: float) -> Cost:
-    """What ``phase`` costs where passing an image takes ``passing`` seconds."""
+def phase_cost(
+    setting: Setting, phase: Phase, items: Sequence[Item], passing: Passing, *, pristine: bool
+) -> Cost:
+    """What ``phase`` costs; ``pristine``: the frozen stages are as pretrained.
+
+    What a solved head is scored on has been passed before then, with all other images.
+    """
     if isinstance(phase, SolverPhase):
-        return Cost(0.0, passing, _views_missing(setting, phase, items) * passing)
+        scoring = 0.0 if pristine else passing.seconds(1)
+        return Cost(0.0, scoring, passing.seconds(_views_missing(setting, phase, items)))
     model: nn.Module = copy.deepcopy(setting.pristine).to(setting.device)
     plan = FreezePlan.of(model, phase.train, phase.batch_norm)
     plan.apply(model)
@@ -86,8 +107,8 @@ def phase_cost(setting: Setting, phase: Phase, items: Sequence[Item], passing: f
         )
         seconds = _seconds_per_image(loader, _training_step(stepper), setting.device)
     if part is None or not stored:
-        return Cost(seconds, passing)
-    return Cost(seconds, seconds * _FORWARD, part.missing(items, phase) * passing)
+        return Cost(seconds, passing.seconds(1))
+    return Cost(seconds, seconds * _FORWARD, passing.seconds(part.missing(items, phase)))
 
 
 def _views_missing(setting: Setting, phase: SolverPhase, items: Sequence[Item]) -> int:

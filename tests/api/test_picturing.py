@@ -46,7 +46,7 @@ def test_a_network_that_gives_no_map_leaves_the_pictures_without(
         raise WeightsError("the last stage of this network is not known")
 
     said: list[str] = []
-    monkeypatch.setattr("finetune.api.picturing.explain_answers", fails)
+    monkeypatch.setattr("finetune.api.heating.explain_answers", fails)
     monkeypatch.setattr(Silent, "say", lambda self, message: said.append(message))
     run = trained(photos({"red": 12, "blue": 12}), tmp_path / "run").directory
     line = "The report has no heat maps: the last stage of this network is not known."

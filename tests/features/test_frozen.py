@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,21 +10,16 @@ import timm
 import torch
 from torch import nn
 
-import finetune
-from finetune.console import Silent
 from finetune.data.input_spec import InputSpec
 from finetune.features.body import BFLOAT16, FLOAT32, fastest_format
-from finetune.features.extraction import passed
 from finetune.features.form import Form
 from finetune.features.frozen import FrozenOutputs, about
 from finetune.features.store import FeatureStore
 from finetune.model.head import classifier
-from finetune.model.precision import native_bfloat16
 from finetune.model.stages import HEAD
 
 CPU = torch.device("cpu")
 SPEC = InputSpec(size=32)
-BASE = ["model.backbone=test_resnet", "input.size=32", "data.workers=0"]
 
 
 class Network:
@@ -101,17 +96,24 @@ def test_features_hang_on_the_body_and_not_on_the_head() -> None:
     assert about(model, HEAD, SPEC, CPU, FLOAT32) != before
 
 
-@pytest.mark.skipif(not native_bfloat16(CPU), reason="the processor has no native bfloat16")
 def test_bfloat16_is_taken_where_it_changes_little() -> None:
-    torch.manual_seed(0)
-    model = timm.create_model("test_resnet", num_classes=3).eval()
-    images = torch.randint(0, 256, (8, 32, 32, 3), dtype=torch.uint8)
-    assert fastest_format(model, SPEC, images) == BFLOAT16
-    assert fastest_format(model, SPEC, images[:1]) == FLOAT32  # one image has no spread
-    with torch.no_grad():  # features that are nearly the same for all images
-        classifier_input = model.layer4[-1]
-        classifier_input.register_forward_hook(lambda _m, _i, out: out * 1e-3 + 1.0)
-    assert fastest_format(model, SPEC, images) == FLOAT32
+    exact = torch.randn(8, 16, generator=torch.Generator().manual_seed(0))
+    assert fastest_format(exact, exact.to(torch.bfloat16)) == BFLOAT16
+    far = exact * 1e-3 + 1.0  # nearly the same for all images
+    assert fastest_format(far, far.to(torch.bfloat16)) == FLOAT32
+    assert fastest_format(exact[:1], exact[:1].to(torch.bfloat16)) == FLOAT32  # one has no spread
+
+
+def test_what_was_computed_elsewhere_is_kept_and_known(tmp_path: Path) -> None:
+    values = torch.randn(3, 4).to(torch.bfloat16)
+    outputs = FrozenOutputs(FeatureStore(tmp_path, 2**20).shelf({}), Form((4,), BFLOAT16))
+    assert outputs.known(["a", "b"]) is None
+    outputs.keep(["a", "b", "a"], values.float()[[0, 1, 0]])
+    known = outputs.known(["b", "a", "b"])
+    assert known is not None
+    assert known.equal(values[[1, 0, 1]])
+    assert outputs.known(["a", "c"]) is None
+    assert FrozenOutputs(None, outputs.form).known(["a"]) is None
 
 
 def test_features_hang_on_plain_settings_too() -> None:
@@ -146,35 +148,3 @@ def test_outputs_hang_on_what_is_before_the_cut_alone() -> None:
     assert about(model, "layer4", SPEC, CPU, FLOAT32)["tensors"] != before["tensors"]
     nn.init.normal_(model.layer2[0].conv1.weight)
     assert about(model, "layer3", SPEC, CPU, FLOAT32) != before
-
-
-def test_a_second_probe_passes_no_image_and_is_the_same(
-    photos: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("FINETUNE_CACHE", str(tmp_path / "cache"))
-    data = photos({"red": 12, "green": 12})
-    seen: list[int] = []
-
-    def counting(make, loader, *rest):
-        for rows, indices in passed(make, loader, *rest):
-            seen.append(len(rows))
-            yield rows, indices
-
-    monkeypatch.setattr("finetune.training.setting.passed", counting)
-
-    def train(name: str, *more: str) -> finetune.Run:
-        return finetune.train(
-            data, "linear_probe", overrides=[*BASE, *more], weights="none",
-            out=tmp_path / name, reporter=Silent(),
-        )  # fmt: skip
-
-    first = train("a")
-    assert sum(seen) == 20
-    second = train("b")
-    assert sum(seen) == 20
-    name = "predictions.csv"
-    assert (first.path / name).read_bytes() == (second.path / name).read_bytes()
-    train("c", "store.use=false")
-    assert sum(seen) == 40
-    train("d", "input.size=48")
-    assert sum(seen) == 60
