@@ -30,6 +30,7 @@ from finetune.run import RunDirectory
 from finetune.training.binding import (
     check_names,
     check_processes,
+    check_sizes,
     check_stages,
     check_validation,
     pick_precision,
@@ -129,6 +130,7 @@ def bound(
     for line in loaded.report.lines():
         reporter.say(line)
     check_stages(chosen, loaded.model)
+    check_sizes(chosen, loaded.model)
     spec = input_spec(loaded, chosen.input)
     resolved = _resolved(chosen, loaded, spec, len(manifest.part("train")))
     return Plan(resolved, manifest, loaded, spec, asked, _named(chosen))
@@ -143,6 +145,7 @@ def rebound(planned: Plan, chosen: Recipe) -> Plan:
     check_names(chosen)
     check_validation(chosen, len(planned.manifest.part("val")))
     check_stages(chosen, planned.loaded.model)
+    check_sizes(chosen, planned.loaded.model)
     images = len(planned.manifest.part("train"))
     return replace(planned, recipe=_resolved(chosen, planned.loaded, planned.spec, images))
 

@@ -252,6 +252,11 @@ class GradientPhase(Section):
         "early_stopping. null: none.",
     )
     augment: AugmentOptions | None = Field(None, description="null: the recipe's own augmentation.")
+    size: Annotated[int, Field(ge=16, le=2048)] | None = Field(
+        None,
+        description="Side in pixels of what this phase learns from and is watched on; it is judged "
+        "at input.size, as all is. Half the side takes a quarter of the time. null: input.size.",
+    )
 
     @model_validator(mode="after")
     def _one_length(self) -> GradientPhase:

@@ -9,6 +9,7 @@ from torch import nn
 
 from finetune.data.transforms import check_augment
 from finetune.errors import DeviceError, RecipeError
+from finetune.model.modes import evaluating
 from finetune.recipe.schema import GradientPhase, Phase, Recipe, SolverPhase
 from finetune.tracking.choosing import check_installed
 from finetune.training.freeze import FreezePlan
@@ -51,6 +52,34 @@ def check_stages(recipe: Recipe, model: nn.Module) -> None:
         except RecipeError as error:
             faults.append(f"phases.{phase.name}.train: {error}")
     _refuse(recipe, faults)
+
+
+def check_sizes(recipe: Recipe, model: nn.Module) -> None:
+    """See to it that ``model`` takes inputs of the phases' own sizes, by passing it one of each.
+
+    Raises:
+        RecipeError: It doesn't; all such phases are told.
+    """
+    sizes = {
+        phase.name: phase.size
+        for phase in recipe.phases
+        if isinstance(phase, GradientPhase) and phase.size
+    }
+    refusals = {name: _refusal(model, size) for name, size in sizes.items()}
+    faults = [f"phases.{name}.size: {why}" for name, why in refusals.items() if why]
+    _refuse(recipe, faults, "Set it to null: some networks, as ViT and Swin, have one size.")
+
+
+def _refusal(model: nn.Module, size: int) -> str:
+    """Why ``model`` doesn't take a picture of ``size``; ``""`` if it does."""
+    device = next(model.parameters()).device
+    try:
+        with evaluating(model), torch.inference_mode():
+            model(torch.zeros((1, 3, size, size), device=device))
+    except (AssertionError, RuntimeError, ValueError) as error:
+        first = next(iter(str(error).splitlines()), type(error).__name__)
+        return f"this network doesn't take pictures of {size} pixels ({first[:120]})"
+    return ""
 
 
 def _unpictured(phase: Phase, *, frozen: bool) -> list[str]:

@@ -75,8 +75,9 @@ def fit_phase(
     """
     place = kept_place(checkpoint)
     setting.log.rewind(fit.name, phase.name, place.epoch)
-    passage = passage_of(setting, fit, model, plan, phase, position, place.epoch, place.batch)
-    module = _module(setting, fit, model, plan, phase, position, place, passage)
+    sized = setting.at(phase.size)
+    passage = passage_of(sized, fit, model, plan, phase, position, place.epoch, place.batch)
+    module = _module(sized, fit, model, plan, phase, position, place, passage)
     title = phase.name if fit.name == "main" else f"{fit.name} {phase.name}"
     with _bar(setting, fit, phase, place, title) as task, listening() as stopping:
         validation = _Validation(setting, fit, passage, phase)
@@ -88,7 +89,7 @@ def fit_phase(
             with (
                 quiet(),
                 shortened_products(setting.device),
-                memory_told(less_memory(phase, setting.spec.size)),
+                memory_told(less_memory(phase, sized.spec.size)),
             ):
                 trainer = trainer_for(setting.device, [Progress(task, title), watch, keeper])
                 trainer.fit(module, passage.loader)
@@ -101,7 +102,11 @@ def fit_phase(
         epochs=place.epoch,
         best_epoch=watch.best_epoch if watch.best_weights else None,
         reason=_reason(phase, watch, place.epoch),
-        judged=validation.judged(restored=bool(watch.best_weights)),
+        judged=(
+            validation.judged(restored=bool(watch.best_weights))
+            if sized is setting
+            else setting.logits(model, fit.judged)
+        ),
     )
 
 

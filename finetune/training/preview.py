@@ -27,7 +27,7 @@ def show_plan(setting: Setting, expected: Estimate) -> None:
 def show_stages(setting: Setting) -> None:
     """Show which stage trains in which phase."""
     columns = [_column(setting, phase) for phase in setting.recipe.phases]
-    header = ["stage", "parameters", *(phase.name for phase in setting.recipe.phases)]
+    header = ["stage", "parameters", *(_title(phase) for phase in setting.recipe.phases)]
     rows = [
         [
             first.stage,
@@ -37,6 +37,11 @@ def show_stages(setting: Setting) -> None:
         for row, first in enumerate(columns[0][0])
     ]
     setting.reporter.table("What trains, at which peak learning rate", header, rows)
+
+
+def _title(phase: SolverPhase | GradientPhase) -> str:
+    sized = isinstance(phase, GradientPhase) and phase.size
+    return f"{phase.name} ({sized} px)" if sized else phase.name
 
 
 def _column(

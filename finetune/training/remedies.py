@@ -15,8 +15,9 @@ def lower_rate(phase: GradientPhase) -> str:
 
 def less_memory(phase: GradientPhase, size: int) -> str:
     """What to do where not even one image fits the memory: batches are cut before that is told."""
+    key = f"phases.{phase.name}.size" if phase.size else "input.size"
     return (
-        f"Half the side takes a quarter of the memory: --set input.size={max(16, size // 2)}. Or "
+        f"Half the side takes a quarter of the memory: --set {key}={max(16, size // 2)}. Or "
         f"train fewer stages: --set phases.{phase.name}.train=last_1"
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -92,6 +92,12 @@ class Setting:
     def augment(self, phase: GradientPhase) -> AugmentOptions:
         """The phase's own augmentation, or the recipe's."""
         return phase.augment or self.recipe.augment
+
+    def at(self, size: int | None) -> Setting:
+        """The same with inputs of ``size`` pixels a side; None: as they are."""
+        if size in (None, self.spec.size):
+            return self
+        return replace(self, spec=replace(self.spec, size=size), _features={})
 
     def say_once(self, message: str) -> None:
         """Tell something that holds for all fits, at its first occasion."""

@@ -90,6 +90,7 @@ def phase_cost(
     if isinstance(phase, SolverPhase):
         scoring = 0.0 if pristine else passing.seconds(1)
         return Cost(0.0, scoring, passing.seconds(_views_missing(setting, phase, items)))
+    setting = setting.at(phase.size)
     model: nn.Module = copy.deepcopy(setting.pristine).to(setting.device)
     plan = FreezePlan.of(model, phase.train, phase.batch_norm)
     plan.apply(model)
