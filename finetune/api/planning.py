@@ -37,6 +37,7 @@ from finetune.training.binding import (
 )
 from finetune.training.length import view_count
 from finetune.training.log import Log
+from finetune.training.mirroring import mirror_helps
 from finetune.training.number_format import with_number_format
 from finetune.training.setting import Setting
 
@@ -133,7 +134,22 @@ def bound(
     check_sizes(chosen, loaded.model)
     spec = input_spec(loaded, chosen.input)
     resolved = _resolved(chosen, loaded, spec, len(manifest.part("train")))
-    return Plan(resolved, manifest, loaded, spec, asked, _named(chosen))
+    planned = Plan(resolved, manifest, loaded, spec, asked, _named(chosen))
+    return _mirror_decided(planned, reporter) if chosen.input.mirror == "auto" else planned
+
+
+def _mirror_decided(planned: Plan, reporter: Reporter) -> Plan:
+    """``planned`` as it is better, with mirror images or without."""
+    sides = [_with_mirror(planned, mirror=mirror) for mirror in (False, True)]
+    alone, both = (setting_of(side, None, reporter) for side in sides)
+    return sides[mirror_helps(alone, both)]
+
+
+def _with_mirror(planned: Plan, *, mirror: bool) -> Plan:
+    spec = replace(planned.spec, mirror=mirror)
+    images = len(planned.manifest.part("train"))
+    recipe = _resolved(planned.recipe, planned.loaded, spec, images)
+    return replace(planned, recipe=recipe, spec=spec)
 
 
 def rebound(planned: Plan, chosen: Recipe) -> Plan:
@@ -209,7 +225,7 @@ def _resolved(recipe: Recipe, loaded: Loaded, spec: InputSpec, images: int) -> R
                     "pretrained": loaded.report.pretrained,
                 }
             ),
-            "input": recipe.input.model_copy(update={"size": spec.size}),
+            "input": recipe.input.model_copy(update={"size": spec.size, "mirror": spec.mirror}),
             "augment": _with_views(recipe.augment, images),
             "phases": [_phase_with_views(phase, images) for phase in recipe.phases],
             "precision": precision,

@@ -24,6 +24,7 @@ class InputSpec:
         crop_pct: For ``crop``, the share of the resized picture's shorter side that is kept.
         mean: Subtracted from each channel, on the scale 0 to 1; ``[3]``, RGB.
         std: What each channel is divided by after that; ``[3]``.
+        mirror: Whether features are the mean of those of the picture and of its mirror image.
     """
 
     size: int = 224
@@ -32,6 +33,7 @@ class InputSpec:
     crop_pct: float = 0.875
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    mirror: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON types."""
@@ -51,6 +53,7 @@ class InputSpec:
             crop_pct=float(values["crop_pct"]),
             mean=_triple(values["mean"]),
             std=_triple(values["std"]),
+            mirror=bool(values["mirror"]),
         )
 
 

@@ -39,18 +39,23 @@ class Body:
         spec: How pictures become inputs.
         device: Where it is.
         number_format: What it computes in, ``float32`` or ``bfloat16``.
+        mirrored: Whether it gives the mean of what it makes of images and of their mirror images.
     """
 
     network: nn.Module
     spec: InputSpec
     device: torch.device
     number_format: str
+    mirrored: bool = False
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         """What it gives, ``[N, ...]`` in its number format, for uint8 ``[N, size, size, 3]``."""
         pixels = normalise(images, self.spec, self.device).to(_dtype(self.number_format))
-        features: torch.Tensor = self.network(pixels)
-        return features
+        given: torch.Tensor = self.network(pixels)
+        if not self.mirrored:
+            return given
+        turned: torch.Tensor = self.network(pixels.flip(-1))
+        return ((given.float() + turned.float()) / 2).to(given.dtype)
 
 
 @dataclass(frozen=True)
@@ -83,9 +88,8 @@ def body_of(
         WeightsError: The classifier's inputs are not ``[N, D]``.
     """
     prefix = _cut(model, HEAD, spec.size).prefix
-    return Body(
-        _fast(model, prefix, _pixels(spec, device), number_format), spec, device, number_format
-    )
+    network = _fast(model, prefix, _pixels(spec, device), number_format)
+    return Body(network, spec, device, number_format, spec.mirror)
 
 
 def halves_of(
@@ -98,7 +102,9 @@ def halves_of(
     """
     parts = _cut(model, first, spec.size)
     network = _fast(model, parts.prefix, _pixels(spec, device), number_format)
-    return Halves(Body(network, spec, device, number_format), parts.suffix, first)
+    # What crosses before the head has places, and those of a mirror image are elsewhere.
+    mirrored = spec.mirror and first == HEAD
+    return Halves(Body(network, spec, device, number_format, mirrored), parts.suffix, first)
 
 
 @dataclass(frozen=True)

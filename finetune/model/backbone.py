@@ -120,11 +120,12 @@ def load_backbone(
 def input_spec(start: Choice | Loaded, options: InputOptions) -> InputSpec:
     """The weights' own preprocessing as the recipe's ``input`` section wants it.
 
+    While ``mirror: auto`` is not decided, pictures are taken alone.
     A `Loaded` knows better than a `Choice`: only the tensors tell who trained them.
     """
     own = start.pretrained.input
     size = own.size if options.size == "auto" else options.size
-    return replace(own, size=size, fit=options.fit)
+    return replace(own, size=size, fit=options.fit, mirror=options.mirror is True)
 
 
 def local_dir_config(

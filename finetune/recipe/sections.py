@@ -161,6 +161,13 @@ class InputOptions(Section):
         description="How a picture fits the square: cut its longer side (crop), change its "
         "shape (squash), or add bars (letterbox: nothing is lost, details get smaller).",
     )
+    mirror: Literal["auto"] | bool = Field(
+        False,
+        description="Take the mean of what the network makes of a picture and of its mirror image, "
+        "wherever features, validation or predictions are computed: twice the time. auto: if a "
+        "linear probe on the training images is better so, out-of-fold, by more than one standard "
+        "error. Not for pictures whose left and right differ, as text.",
+    )
 
 
 class StoreOptions(Section):

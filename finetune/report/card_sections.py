@@ -149,6 +149,10 @@ def data(evidence: Evidence) -> list[str]:
 def usage(evidence: Evidence) -> list[str]:
     """By finetune, and by timm alone; ``model`` is the folder of the card."""
     temperature = evidence.phases["temperature"]
+    mirrored = evidence.recipe.input.mirror
+    both = (
+        " The scores are of the mean logits of a picture and its mirror image." if mirrored else ""
+    )
     return [
         "With `model` for the folder of this page:",
         "",
@@ -166,7 +170,7 @@ def usage(evidence: Evidence) -> list[str]:
         ),
         "",
         "It takes pictures as `preprocessing.json` says, and gives a logit for each of the "
-        f"`classes` there; probabilities are the softmax of logits / {temperature:.6g}.",
+        f"`classes` there; probabilities are the softmax of logits / {temperature:.6g}.{both}",
     ]
 
 

@@ -53,6 +53,9 @@ class Fit:
 Forward = Callable[[nn.Module, DataLoader[Any], InputSpec, torch.device, Task, str], np.ndarray]
 """A pass of a network over all the images of a loader, giving a row for each."""
 
+Pass = Callable[[torch.Tensor], torch.Tensor]
+"""A frozen part: from images to what it makes of them."""
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -176,7 +179,7 @@ class Setting:
         )
 
     def passed(
-        self, body: Callable[[], Body], loader: DataLoader[Any], title: str, count: int
+        self, body: Callable[[], Pass], loader: DataLoader[Any], title: str, count: int
     ) -> Iterator[torch.Tensor]:
         """What a frozen part gives for ``count`` images, in batches, told as ``title``."""
         reporter = self.reporter if title else Silent()

@@ -27,7 +27,7 @@ from finetune.model.stages import HEAD
 from finetune.recipe.schema import AugmentOptions, GradientPhase
 from finetune.text import byte_size
 from finetune.training.sampling import shown_views
-from finetune.training.setting import EVAL_BATCH, Setting
+from finetune.training.setting import EVAL_BATCH, Pass, Setting
 
 if TYPE_CHECKING:
     from finetune.data.transforms import Augmentation
@@ -108,14 +108,27 @@ class StoredPart:
         """The network's logits for images as prediction sees them, float32 ``[N, C]``."""
         if not items:
             return np.empty((0, len(self.setting.manifest.classes)), dtype=np.float32)
-        new = [item for item in items if item.digest not in self._scored]
+        apart = self.setting.spec.mirror and not self.halves.body.mirrored
+        features = []
+        for turned in (False, True) if apart else (False,):
+            rows = self._side(items, turned=turned)
+            if rows is None:
+                return self.setting.logits(self.model, items)
+            features.append(self._features(rows))
+        return answers(self.model, np.mean(features, axis=0))
+
+    def _side(self, items: Sequence[Item], *, turned: bool) -> list[Row] | None:
+        """What crosses of each image, or of its mirror image; None where the store has no room."""
+        names = [f"{item.digest}/mirrored" if turned else item.digest for item in items]
+        new = {n: item for n, item in zip(names, items, strict=True) if n not in self._scored}
+        some = list(new.values())
         rows = self.outputs.stored(
-            [item.digest for item in new], lambda chosen: self._passed([new[n] for n in chosen])
+            list(new), lambda chosen: self._passed([some[n] for n in chosen], turned=turned)
         )
         if rows is None:
-            return self.setting.logits(self.model, items)
+            return None
         self._scored.update(rows)
-        return answers(self.model, self._features([self._scored[item.digest] for item in items]))
+        return [self._scored[name] for name in names]
 
     @cached_property
     def _tail(self) -> Tail:
@@ -154,9 +167,13 @@ class StoredPart:
             for view in range(counts[position])
         ]
 
-    def _passed(self, items: Sequence[Item]) -> Iterator[torch.Tensor]:
+    def _passed(self, items: Sequence[Item], *, turned: bool) -> Iterator[torch.Tensor]:
+        def body() -> Pass:
+            whole = self.halves.body
+            return (lambda images: whole(images.flip(2))) if turned else whole
+
         loader = self.setting.eval_batches(items)
-        return self.setting.passed(lambda: self.halves.body, loader, self._title, len(items))
+        return self.setting.passed(body, loader, self._title, len(items))
 
     def _passed_views(
         self, items: Sequence[Item], options: AugmentOptions, wanted: list[tuple[int, int]]

@@ -46,7 +46,7 @@ def test_all_faults_are_told_together_in_the_order_of_the_file() -> None:
 def test_an_unknown_key_is_told_with_the_nearest_and_the_valid_ones() -> None:
     fault = only_fault(HEAD + PROBE + "input:\n  fitt: crop\n")
     assert fault == (
-        "r.yaml:5: input.fitt: unknown key; the nearest is fit (the keys here: size, fit)"
+        "r.yaml:5: input.fitt: unknown key; the nearest is fit (the keys here: size, fit, mirror)"
     )
 
 

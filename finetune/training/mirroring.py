@@ -1,0 +1,58 @@
+"""Whether a picture and its mirror image together say more than the picture alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from finetune.data.manifest import Item
+from finetune.evaluation.selection import choose_phase
+from finetune.text import plural
+from finetune.training.setting import Setting
+from finetune.training.solver import solve_head
+
+_FOLDS = 5
+"""As a solver phase has by default."""
+
+_NAMES = ("alone", "both")
+
+
+def mirror_helps(alone: Setting, both: Setting) -> bool:
+    """Whether a linear probe on the training images is better with mirror images.
+
+    It is better if its out-of-fold log loss is, by more than one standard error, image by image;
+    so are phases compared. What was decided is told.
+
+    Args:
+        alone: Of pictures as they are.
+        both: The same with the means over mirror images.
+
+    Raises:
+        TrainingError: Features that are not numbers, or fewer than two images.
+    """
+    items = alone.manifest.part("train")
+    logits = [_out_of_fold(each, items) for each in (alone, both)]
+    choice = choose_phase(logits, alone.labels(items), _NAMES, judged_on="training images")
+    (comparison,) = choice.comparisons
+    helps = comparison.better
+    alone.reporter.say(
+        f"input.mirror: {str(helps).lower()}. With mirror images the log loss of a linear probe is "
+        f"{'lower' if comparison.gain > 0 else 'higher'} by {abs(comparison.gain):.3f} ± "
+        f"{comparison.error or 0.0:.3f} (standard error, {plural(len(items), 'training image')}, "
+        "out-of-fold)."
+    )
+    return helps
+
+
+def _out_of_fold(setting: Setting, items: Sequence[Item]) -> npt.NDArray[np.float32]:
+    return solve_head(
+        setting.pristine_features(items),
+        setting.labels(items),
+        len(setting.manifest.classes),
+        l2="auto",
+        folds=_FOLDS,
+        seed=setting.recipe.seed,
+        groups=[item.group for item in items],
+    ).out_of_fold
