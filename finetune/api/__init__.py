@@ -5,6 +5,7 @@ from finetune.api.checking import check
 from finetune.api.comparing import compare
 from finetune.api.cross_validating import cv
 from finetune.api.curving import learning_curve
+from finetune.api.finding_rates import lr_find
 from finetune.api.planning import Plan
 from finetune.api.reporting import report
 from finetune.api.suggesting import plan, suggest
@@ -23,6 +24,7 @@ __all__ = [
     "evaluate",
     "learning_curve",
     "load_run",
+    "lr_find",
     "plan",
     "predict",
     "report",

@@ -102,7 +102,7 @@ def _check_and_show(tracing: CurveTracing) -> None:
     show_stages(largest)
     one = estimate(largest)
     share = sum(len(trial.learnt) for trial in trials) / len(whole.learnt)
-    seconds = one.features + one.scoring + share * (sum(one.phases) + one.judging)
+    seconds = one.features + one.scoring + share * (sum(one.phases) + one.judging + one.racing)
     setting.reporter.say(
         f"About {duration(seconds)} on {setting.device}: {len(trials)} trainings on "
         f"{', '.join(map(str, tracing.sizes))} images of each class."

@@ -230,6 +230,37 @@ def learning_curve(
     trace_curve(data, sizes, repeats, recipe, overrides or [], weights, out)
 
 
+@app.command("lr-find")
+def lr_find(
+    data: Annotated[str, typer.Argument(help="Labelled images, in the forms that train takes.")],
+    recipe: Annotated[
+        str, typer.Option("--recipe", "-r", metavar="NAME|FILE|auto", help="As for train.")
+    ] = "lp_ft",
+    phase: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The phase; the first one that has a rate by default."),
+    ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", "-s", metavar="KEY=VALUE", help="Change a key of the recipe."),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option("--weights", "-w", metavar="FILE|none", help="Weights to start from."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", metavar="FILE", help="A page (.html) or table (.csv) to write."
+        ),
+    ] = None,
+) -> None:
+    """Try ever higher learning rates in a phase's first steps, and suggest one; trains nothing."""
+    from finetune.cli.experiments import find_rate
+
+    find_rate(data, recipe, phase, overrides or [], weights, out)
+
+
 @app.command()
 def compare(
     runs: Annotated[

@@ -1,4 +1,4 @@
-"""``finetune cv``, ``compare`` and ``learning-curve``: arguments in, tables out."""
+"""``finetune cv``, ``compare``, ``learning-curve`` and ``lr-find``: arguments in, tables out."""
 
 from __future__ import annotations
 
@@ -97,6 +97,35 @@ def _sizes(text: str) -> Literal["auto"] | list[int]:
         raise typer.BadParameter(
             f"{text!r} is not auto and not numbers with commas between, as 5,10,20"
         ) from None
+
+
+def find_rate(
+    data: str,
+    recipe: str,
+    phase: str | None,
+    overrides: Sequence[str],
+    weights: str | None,
+    out: Path | None,
+) -> None:
+    """Find a phase's rate and show the curve; plain characters, in a terminal and in a log."""
+    from finetune import api
+
+    found = api.lr_find(
+        data,
+        recipe,
+        phase=phase,
+        overrides=overrides,
+        weights=weights,
+        out=out,
+        reporter=Console(),
+    )
+    screen = Screen(highlight=False)
+    for line in [*found.text(), "", *found.sentences()]:
+        _print(screen, line)
+    if found.option:
+        _print(screen, f"To train by it: {found.option}")
+    if out is not None:
+        _print(screen, f"Written: {shlex.quote(str(out))}")
 
 
 def compare_runs(runs: Sequence[Path], out: Path | None) -> None:

@@ -73,7 +73,7 @@ class CrossValidating:
         left = [f for f in self.folds if not self.directory.fold(f.repeat, f.number).finished]
         features = one.features * len(self.pool) / learnt
         scoring = 0.0 if is_solved(self.setting.recipe) else one.scoring
-        each = sum(one.phases) + one.judging + scoring
+        each = sum(one.phases) + one.judging + one.racing + scoring
         return (
             f"About {duration(features + len(left) * each)} on {self.setting.device}: "
             f"{len(left)} trainings of {duration(each)}, and features {duration(features)}."

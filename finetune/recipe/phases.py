@@ -11,12 +11,37 @@ from finetune.recipe.sections import AugmentOptions, Fraction, Scalar, Section
 PhaseName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,31}$")]
 
 
+Rate = Annotated[float, Field(gt=0.0, le=100.0)]
+
+
+class RaceOptions(Section):
+    """Rates that are tried in short trainings, the better half of them in longer ones, and so on.
+
+    What is left trains the phase. All of it costs at most two trainings of the phase.
+    """
+
+    race: list[Rate] = Field(
+        min_length=2,
+        max_length=8,
+        description="The peak rates to choose among, rising; a factor of about 3 apart tells them "
+        "apart.",
+    )
+
+    @model_validator(mode="after")
+    def _rates_rise(self) -> RaceOptions:
+        if sorted(set(self.race)) != self.race:
+            raise ValueError("race: must rise")
+        return self
+
+
 class OptimizerOptions(Section):
     """How weights follow gradients."""
 
     name: str = Field("adamw", min_length=1, description="adamw, sgd, or any timm optimiser.")
-    lr: Annotated[float, Field(gt=0.0, le=100.0)] = Field(
-        3.0e-4, description="Peak learning rate of the head, as used: never rescaled."
+    lr: Rate | RaceOptions = Field(
+        3.0e-4,
+        description="Peak learning rate of the head, as used: never rescaled. Or race: rates to "
+        "choose among on the images themselves.",
     )
     weight_decay: Annotated[float, Field(ge=0.0, le=10.0)] = Field(
         0.05, description="Pull of the weights to zero; norms and biases are left out."
@@ -29,6 +54,16 @@ class OptimizerOptions(Section):
     args: dict[str, Scalar | list[Scalar]] = Field(
         default_factory=dict, description="Further arguments of the optimiser by name."
     )
+
+    @property
+    def raced(self) -> tuple[float, ...]:
+        """The rates that race, rising; none where one is given."""
+        return tuple(self.lr.race) if isinstance(self.lr, RaceOptions) else ()
+
+    @property
+    def peak(self) -> float:
+        """The peak rate; before a race, the highest that takes part."""
+        return self.lr.race[-1] if isinstance(self.lr, RaceOptions) else self.lr
 
 
 class ScheduleOptions(Section):
@@ -286,6 +321,11 @@ class GradientPhase(Section):
         if self.epochs is not None and self.swa.epochs > self.epochs:
             raise ValueError(f"swa.epochs: the phase has {self.epochs}")
         return self
+
+    def at(self, rate: float) -> GradientPhase:
+        """The phase at one peak rate."""
+        optimizer = self.optimizer.model_copy(update={"lr": rate})
+        return self.model_copy(update={"optimizer": optimizer})
 
     @property
     def balanced_by(self) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _MEND = "`finetune recipes schema` tells every key and what it takes."
+_NO_PLAIN_VALUE = ("literal_error", "float_type")
 
 
 def validate(tree: Node, told: Sequence[str] = ()) -> Recipe:
@@ -55,10 +56,10 @@ def _fault(error: Any, tree: Node) -> Fault:
 
 
 def _beside_the_point(error: Any, tree: Node) -> bool:
-    """Whether it says that a mapping is no word, where words and one kind of mapping may stand."""
+    """Whether it says that a mapping is no plain value, where one kind of mapping may stand too."""
     path, place = locate(error["loc"])
     is_mapping = isinstance(tree.at(path).value, dict)
-    return error["type"] == "literal_error" and bool(place.keys) and is_mapping
+    return error["type"] in _NO_PLAIN_VALUE and bool(place.keys) and is_mapping
 
 
 def _unknown_key(location: Sequence[str | int], tree: Node) -> Fault:

@@ -42,8 +42,10 @@ class Chart:
         lines: In the order in which they are drawn.
         told: The text alternative.
         right: Where the axis to the right ends.
-        top: Where the axis upwards ends; both begin at 0.
+        top: Where the axis upwards ends; it begins at 0.
         whiskers: Place, low and high of each interval, drawn upright.
+        left: Where the axis to the right begins.
+        decades: Whether powers of ten are equally far apart on it; ``left`` is above 0 then.
     """
 
     title: str
@@ -54,10 +56,15 @@ class Chart:
     right: float = 1.0
     top: float = 1.0
     whiskers: Sequence[tuple[float, float, float]] = ()
+    left: float = 0.0
+    decades: bool = False
 
     def x(self, value: float) -> float:
         """Where ``value`` stands on the axis to the right."""
-        return round(LEFT + (RIGHT - LEFT) * value / self.right, 1)
+        share = (value - self.left) / (self.right - self.left)
+        if self.decades:
+            share = math.log(value / self.left) / math.log(self.right / self.left)
+        return round(LEFT + (RIGHT - LEFT) * share, 1)
 
     def y(self, value: float) -> float:
         """Where ``value`` stands on the axis upwards; what is above its end, at the end."""
@@ -71,7 +78,8 @@ class Chart:
     @property
     def across_ticks(self) -> list[tuple[float, str]]:
         """Where marks of the axis to the right stand, and what they say."""
-        return [(self.x(value), f"{value:g}") for value in ticks(self.right)]
+        marks = powers(self.left, self.right) if self.decades else ticks(self.right)
+        return [(self.x(value), f"{value:g}") for value in marks]
 
     @property
     def up_ticks(self) -> list[tuple[float, str]]:
@@ -85,6 +93,13 @@ def ticks(end: float) -> list[float]:
     power = 10 ** math.floor(math.log10(rough))
     step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= rough * 0.999)
     return [round(step * number, 10) for number in range(int(end / step + 1e-9) + 1)]
+
+
+def powers(start: float, end: float) -> list[float]:
+    """The powers of ten from ``start`` to ``end``, those of two or more apart where many are."""
+    first, last = math.ceil(math.log10(start) - 1e-9), math.floor(math.log10(end) + 1e-9)
+    step = 1 + max(0, last - first) // 6
+    return [10.0**power for power in range(first, last + 1, step)]
 
 
 def thinned(points: Sequence[Point]) -> list[Point]:

@@ -87,6 +87,19 @@ class _Frozen(_Form):
     digest_after: str
 
 
+class _Lap(_Form):
+    rung: int
+    rate: float
+    images: int
+    log_loss: float | None
+
+
+class _Race(_Form):
+    won: float
+    judged_images: int
+    laps: list[_Lap]
+
+
 class _Phase(_Form):
     name: str
     train: str
@@ -99,6 +112,7 @@ class _Phase(_Form):
     best_epoch: int | None = None
     stages: list[_Stage] = []
     frozen: _Frozen | None = None
+    race: _Race | None = None
 
 
 class Phases(_Form):

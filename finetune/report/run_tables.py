@@ -11,7 +11,7 @@ from typing import Any
 from finetune.evaluation.names import SCORE_NAMES
 from finetune.report.evidence import Evidence
 from finetune.report.pictures import Section, Table
-from finetune.text import duration
+from finetune.text import duration, plural
 
 _MOST_ROWS = 100
 _MOST_CLASSES = 200
@@ -146,10 +146,26 @@ def _facts(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if record.get("epochs") is not None:
         best = record.get("best_epoch")
         yield "Epochs", f"{record['epochs']}" + (f", the best is {best}" if best else "")
+    if record.get("race"):
+        yield "Peak rate", _raced(record["race"])
     if record.get("seconds") is not None:
         yield "Took", duration(record["seconds"])
     yield "Ended", record["ended"]
     yield "Kept" if record["kept"] else "Not kept", record["choice"]
+
+
+def _raced(race: Mapping[str, Any]) -> str:
+    """Which rate won, and how far each of the others came."""
+    last = {lap["rate"]: lap for lap in race["laps"]}  # rungs follow one another
+    told = ", ".join(
+        f"{rate:g} ({_lap_loss(lap)} after {lap['images']:,} images)" for rate, lap in last.items()
+    )
+    images = plural(race["judged_images"], "image")
+    return f"{race['won']:g} won a race by log loss on {images}: {told}"
+
+
+def _lap_loss(lap: Mapping[str, Any]) -> str:
+    return "no number" if lap["log_loss"] is None else f"{lap['log_loss']:.4f}"
 
 
 def surroundings(environment: Mapping[str, Any]) -> list[tuple[str, str]]:

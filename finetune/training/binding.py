@@ -13,6 +13,7 @@ from finetune.model.modes import evaluating
 from finetune.recipe.schema import GradientPhase, Phase, Recipe, SolverPhase
 from finetune.tracking.choosing import check_installed
 from finetune.training.freeze import FreezePlan
+from finetune.training.judging import wants_folds
 from finetune.training.optimisers import check_optimizer
 
 
@@ -95,7 +96,7 @@ def check_validation(recipe: Recipe, validation: int) -> None:
     """See to it that there is a validation part where a phase watches one.
 
     Raises:
-        RecipeError: A phase stops early by a score of a part that is empty.
+        RecipeError: A phase stops early, or its rates are compared, by a part that is empty.
     """
     watching = [
         f"phases.{phase.name}.early_stopping: there is no validation part to watch"
@@ -103,6 +104,13 @@ def check_validation(recipe: Recipe, validation: int) -> None:
         if isinstance(phase, GradientPhase) and phase.early_stopping and not validation
     ]
     _refuse(recipe, watching, "Give data.val a share above 0, or set early_stopping to null.")
+    racing = [
+        f"phases.{phase.name}.optimizer.lr.race: there is no validation part to compare rates on"
+        for phase in recipe.phases
+        if isinstance(phase, GradientPhase) and phase.optimizer.raced
+        if not validation and not wants_folds(recipe, validation)
+    ]
+    _refuse(recipe, racing, "Give data.val a share above 0, or name one rate.")
 
 
 def check_processes() -> None:

@@ -31,6 +31,7 @@ from finetune.training.phases import (
     inputs_of,
     run_fit,
 )
+from finetune.training.racing import race_record
 from finetune.training.setting import Fit, Setting
 from finetune.training.solver import refit_head
 from finetune.training.unseen import OutOfFold, calibration_set, out_of_fold, temperature_of
@@ -184,7 +185,9 @@ def _audit(
                 "ended": "not run: it would not be kept",
             }
         )
-        records.append(record | {"kept": phase.name == kept.name, "choice": reason})
+        race = race_record(setting, position)
+        told = record | ({"race": race} if race else {})
+        records.append(told | {"kept": phase.name == kept.name, "choice": reason})
     return {
         "kept": kept.name,
         "judged_on": "" if verdict is None else _judged_on(verdict),

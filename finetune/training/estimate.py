@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from finetune.data.manifest import Item
 from finetune.recipe.schema import GradientPhase, SolverPhase
+from finetune.training.halving import rungs_of
 from finetune.training.judging import folds_of, wants_folds
 from finetune.training.length import epochs_begun, images_seen
 from finetune.training.phases import body_is_pristine
@@ -23,6 +24,7 @@ class Estimate:
     Attributes:
         phases: Seconds for each phase of the main fit, with its validation.
         judging: Seconds for the fits on folds that choose between phases.
+        racing: Seconds for the races that choose rates.
         features: Seconds to pass every image through the frozen network once.
         scoring: Seconds to score the test part.
         quicker: Seconds that ``linear_probe`` would take.
@@ -30,6 +32,7 @@ class Estimate:
 
     phases: tuple[float, ...]
     judging: float
+    racing: float
     features: float
     scoring: float
     quicker: float
@@ -37,11 +40,15 @@ class Estimate:
     @property
     def total(self) -> float:
         """All of it."""
-        return sum(self.phases) + self.judging + self.features + self.scoring
+        return sum(self.phases) + self.judging + self.racing + self.features + self.scoring
 
 
 def estimate(setting: Setting) -> Estimate:
-    """Time a few batches of each kind on copies of the network; nothing of ``setting`` changes."""
+    """Time a few batches of each kind on copies of the network; nothing of ``setting`` changes.
+
+    Raises:
+        RecipeError: A phase is too short for the race of its rates.
+    """
     train, validation = setting.manifest.part("train"), setting.manifest.part("val")
     test = setting.manifest.part("test")
     passing = Passing(setting)
@@ -59,6 +66,7 @@ def estimate(setting: Setting) -> Estimate:
     return Estimate(
         phases=phases,
         judging=_judging_seconds(setting, train, len(validation), costs),
+        racing=_racing_seconds(setting, train, len(validation), costs),
         features=once if any(solved) else 0.0,
         scoring=scoring if all(solved) else passing.seconds(len(test)),
         quicker=once + scoring + _SOLVER_SECONDS,
@@ -86,4 +94,19 @@ def _judging_seconds(
         _phase_seconds(phase, len(learn), validation, cost) + len(judge) * cost.scoring
         for learn, judge in folds_of(setting, train)
         for phase, cost in zip(recipe.phases, costs, strict=True)
+    )
+
+
+def _racing_seconds(
+    setting: Setting, train: Sequence[Item], validation: int, costs: Sequence[Cost]
+) -> float:
+    """The race is held by the first fit, on all images that it doesn't learn from."""
+    learnt, judged = len(train), validation
+    if wants_folds(setting.recipe, validation) and (folds := folds_of(setting, train)):
+        learnt, judged = len(folds[0][0]), len(folds[0][1]) + validation
+    return sum(
+        rung.rates * (rung.images * cost.step + judged * cost.scoring)
+        for phase, cost in zip(setting.recipe.phases, costs, strict=True)
+        if isinstance(phase, GradientPhase)
+        for rung in rungs_of(phase, learnt)
     )

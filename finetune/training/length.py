@@ -21,17 +21,32 @@ def total_steps(phase: GradientPhase, images: int) -> int:
     """Optimiser steps of the phase over ``images`` training images."""
     if phase.steps is not None:
         return phase.steps
-    batches = batch_count(epoch_length(phase, images), phase.batch_size)
-    return math.ceil(batches / phase.accumulate) * (phase.epochs or 0)
+    return _epoch_steps(phase, images) * (phase.epochs or 0)
 
 
 def images_seen(phase: GradientPhase, images: int) -> int:
     """How many of ``images`` training images pass in the phase, each as often as it does."""
-    length = epoch_length(phase, images)
-    if phase.epochs is not None:
-        return length * phase.epochs
-    a_pass = math.ceil(batch_count(length, phase.batch_size) / phase.accumulate)
-    return round(length * total_steps(phase, images) / a_pass)
+    return images_passed(phase, images, total_steps(phase, images))
+
+
+def images_passed(phase: GradientPhase, images: int, steps: int) -> int:
+    """How many images pass in the phase's first ``steps`` optimiser steps."""
+    length, a_step = epoch_length(phase, images), phase.batch_size * phase.accumulate
+    epochs, rest = divmod(steps, _epoch_steps(phase, images))
+    return length * epochs + a_step * rest  # only an epoch's last step is of another size
+
+
+def steps_within(phase: GradientPhase, images: int, most: int) -> int:
+    """The most optimiser steps in which no more than ``most`` images pass."""
+    length, a_step = epoch_length(phase, images), phase.batch_size * phase.accumulate
+    epochs, rest = divmod(most, length)
+    an_epoch = _epoch_steps(phase, images)
+    return epochs * an_epoch + min(rest // a_step, an_epoch - 1)
+
+
+def _epoch_steps(phase: GradientPhase, images: int) -> int:
+    batches = batch_count(epoch_length(phase, images), phase.batch_size)
+    return math.ceil(batches / phase.accumulate)
 
 
 def varies(options: AugmentOptions) -> bool:

@@ -19,7 +19,8 @@ class LogRow:
     """One epoch.
 
     Attributes:
-        fit: ``main``, or ``fold-1``, ... for the fits that judge phases out-of-fold.
+        fit: ``main``; ``fold-1``, ... for the fits that judge phases out-of-fold;
+            ``race-<rung>-<rate>`` for those that race for a rate.
         phase: The phase's name.
         epoch: Counted from 1 within the phase.
         step: Optimiser steps done in the phase.

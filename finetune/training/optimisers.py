@@ -20,7 +20,7 @@ _WITH_MOMENTUM = ("sgd", "nesterov", "momentum", "rmsprop", "rmsproptf", "lars",
 def stage_rates(plan: FreezePlan, phase: GradientPhase) -> dict[str, float]:
     """The peak rate of each stage that trains: the head's, times ``lr_decay`` a stage below it."""
     names = [stage.name for stage in reversed(plan.stages) if stage.name in plan.trained]
-    return {name: phase.optimizer.lr * phase.lr_decay**depth for depth, name in enumerate(names)}
+    return {name: phase.optimizer.peak * phase.lr_decay**depth for depth, name in enumerate(names)}
 
 
 def build_optimizer(
@@ -62,7 +62,7 @@ def _create(groups: list[dict[str, Any]], options: OptimizerOptions) -> torch.op
     if _fusible(name, extra, groups):
         extra["fused"] = True
     optimizer: torch.optim.Optimizer = create_optimizer_v2(
-        groups, opt=name, lr=options.lr, weight_decay=options.weight_decay, **extra
+        groups, opt=name, lr=options.peak, weight_decay=options.weight_decay, **extra
     )
     return optimizer
 

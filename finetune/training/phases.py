@@ -19,6 +19,7 @@ from finetune.recipe.schema import GradientPhase, Phase, SolverPhase
 from finetune.training.checkpoints import PhaseStore, phase_store
 from finetune.training.freeze import FreezePlan, freeze_table, prove_frozen
 from finetune.training.optimisers import stage_rates
+from finetune.training.racing import settled
 from finetune.training.remedies import check_finite
 from finetune.training.setting import Fit, Setting
 from finetune.training.solver import SolvedHead, solve_head
@@ -184,6 +185,7 @@ def _descend(
     # Here, and not above: a recipe that only solves heads needs no Lightning, which takes seconds.
     from finetune.training.fit import fit_phase
 
+    phase = settled(setting, fit, model, phase, position)
     plan = FreezePlan.of(model, phase.train, phase.batch_norm)
     plan.apply(model)
     before = digest(plan.frozen_tensors(model))

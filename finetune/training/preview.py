@@ -37,6 +37,12 @@ def show_stages(setting: Setting) -> None:
         for row, first in enumerate(columns[0][0])
     ]
     setting.reporter.table("What trains, at which peak learning rate", header, rows)
+    for phase in setting.recipe.phases:
+        if isinstance(phase, GradientPhase) and phase.optimizer.raced:
+            rates = ", ".join(f"{rate:g}" for rate in phase.optimizer.raced)
+            setting.reporter.say(
+                f"{phase.name}: a race chooses its rate; the highest is shown ({rates})."
+            )
 
 
 def _title(phase: SolverPhase | GradientPhase) -> str:
@@ -70,6 +76,7 @@ def _show_time(setting: Setting, expected: Estimate) -> None:
     parts = [
         ("features", expected.features),
         ("choosing between phases, out-of-fold", expected.judging),
+        ("racing rates", expected.racing),
         *zip((phase.name for phase in setting.recipe.phases), expected.phases, strict=True),
         ("scoring", expected.scoring),
     ]

@@ -10,7 +10,7 @@ from finetune.recipe.schema import GradientPhase
 
 def lower_rate(phase: GradientPhase) -> str:
     """What to do where training ran away."""
-    return f"Lower its rate: --set phases.{phase.name}.optimizer.lr={phase.optimizer.lr / 10:g}"
+    return f"Lower its rate: --set phases.{phase.name}.optimizer.lr={phase.optimizer.peak / 10:g}"
 
 
 def less_memory(phase: GradientPhase, size: int) -> str:

@@ -155,7 +155,7 @@ def _row(fit: str, epoch: int, module: PhaseModule, scores: dict[str, float]) ->
         phase=module.phase.name,
         epoch=epoch,
         step=place.step,
-        lr=module.phase.optimizer.lr * module.stepper.factor(max(place.step - 1, 0)),
+        lr=module.phase.optimizer.peak * module.stepper.factor(max(place.step - 1, 0)),
         train_loss=place.mean_loss,
         val_log_loss=scores.get("val_log_loss"),
         val_accuracy=scores.get("val_accuracy"),

@@ -1,4 +1,4 @@
-"""``finetune cv``, ``compare`` and ``learning-curve`` as a person meets them."""
+"""``finetune cv``, ``compare``, ``learning-curve`` and ``lr-find`` as a person meets them."""
 
 from __future__ import annotations
 
@@ -93,3 +93,20 @@ def test_compare_and_trace_a_curve(
     assert run(monkeypatch, *curve) == 0
     assert "100 more images per class would buy can't be told" in capsys.readouterr().out
     assert run(monkeypatch, "learning-curve", str(data), "--sizes", "few", *settings()) == 2
+
+
+def test_a_rate_is_found(
+    photos: Photos,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    data = photos({"red": 16, "green": 16})
+    asked = ["lr-find", str(data), "--phase", "tune", "--out", str(tmp_path / "rates.csv")]
+    assert run(monkeypatch, *asked, *settings("phases.tune.batch_size=8")) == 0
+    shown = capsys.readouterr().out
+    assert "loss by learning rate" in shown
+    assert "To train by it: --set phases.tune.optimizer.lr=" in shown
+    assert (tmp_path / "rates.csv").is_file()
+    assert run(monkeypatch, "lr-find", str(data), "--phase", "tuna", *settings()) == 2
+    assert "tuna is no phase with a rate" in capsys.readouterr().err

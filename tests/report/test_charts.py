@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finetune.report.charts import BOTTOM, LEFT, RIGHT, TOP, Chart, Line, thinned, ticks
+from finetune.report.charts import BOTTOM, LEFT, RIGHT, TOP, Chart, Line, powers, thinned, ticks
 
 
 @given(st.floats(1e-3, 1e6))
@@ -32,3 +32,16 @@ def test_coordinates_fill_the_area() -> None:
     chart = Chart("", "", "", [line], "", right=4, top=2)
     assert chart.path(line) == f"M{LEFT} {BOTTOM}L{RIGHT} {TOP}L{RIGHT} {TOP}"
     assert chart.path(Line("", "first", ())) == ""
+
+
+def test_decades_are_equally_far_apart() -> None:
+    chart = Chart("", "", "", [], "", right=10.0, left=1e-7, decades=True)
+    assert (chart.x(1e-7), chart.x(1e-3), chart.x(10.0)) == (LEFT, (LEFT + RIGHT) / 2, RIGHT)
+    assert [text for _, text in chart.across_ticks] == ["1e-07", "1e-05", "0.001", "0.1", "10"]
+
+
+@given(st.floats(1e-9, 1e-3), st.floats(2.0, 1e7))
+def test_powers_stay_on_the_axis(start: float, factor: float) -> None:
+    marks = powers(start, start * factor)
+    assert len(marks) <= 7
+    assert all(start * 0.999 <= mark <= start * factor * 1.001 for mark in marks)

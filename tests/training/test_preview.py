@@ -24,7 +24,7 @@ def told(seconds: float, recipe: str = "lp_ft", quicker: float = 20.0) -> str:
         reporter=SimpleNamespace(say=lines.append),
     )
     phases = [seconds] + [0.0] * (len(setting.recipe.phases) - 1)
-    _show_time(setting, Estimate(tuple(phases), 0.0, 0.0, 0.0, quicker))
+    _show_time(setting, Estimate(tuple(phases), 0.0, 0.0, 0.0, 0.0, quicker))
     return "\n".join(lines)
 
 

@@ -79,7 +79,11 @@ def draw_chart(axes: Axes, chart: Chart) -> None:
         across, up = [x for x, _ in line.points], [y for _, y in line.points]
         marker = "o" if line.marked else ""
         axes.plot(across, up, label=line.name, marker=marker, markersize=4, **_STYLES[line.style])
-    axes.set_xlim(0, chart.right * 1.02)
+    if chart.decades:
+        axes.set_xscale("log")
+        axes.set_xlim(chart.left, chart.right)
+    else:
+        axes.set_xlim(chart.left, chart.right * 1.02)
     axes.set_ylim(0, chart.top * 1.04)
     axes.set_title(name(chart.title), fontsize=11, **PLAIN)
     axes.set_xlabel(chart.across)
