@@ -19,7 +19,9 @@ class OptimizerOptions(Section):
         3.0e-4, description="Peak learning rate of the head, as used: never rescaled."
     )
     weight_decay: Annotated[float, Field(ge=0.0, le=10.0)] = Field(
-        0.05, description="Pull of the weights to zero; norms and biases are left out."
+        0.05,
+        description="Pull of the weights to zero; norms and biases are left out. With l2_sp, of "
+        "the head alone.",
     )
     momentum: Annotated[float, Field(ge=0.0, lt=1.0)] | None = Field(
         None,
@@ -237,6 +239,13 @@ class GradientPhase(Section):
         "of the area drawn from Beta(alpha, alpha); 1 is usual. Wants train: all. With mixup, each "
         "batch has one of the two. 0: none.",
     )
+    l2_sp: Annotated[float, Field(ge=0.0, le=10.0)] = Field(
+        0.0,
+        description="Pull of the backbone's weights to where they were when pretrained (Li et al. "
+        "2018): l2_sp / 2 times their squared distance is added to the loss. It takes the place of "
+        "weight_decay in stages of the backbone that train, and holds their norms and biases too; "
+        "the head keeps its weight_decay. 0.01 is usual. 0: none.",
+    )
     early_stopping: EarlyStoppingOptions | None = Field(
         None, description="null: train to the end and keep the last weights."
     )
@@ -266,6 +275,12 @@ class GradientPhase(Section):
             raise ValueError(f"{told} each make rare classes count more; give one of them")
         if self.epoch_images is not None and self.sampling == "natural":
             raise ValueError("epoch_images: only with sampling: balanced")
+        return self
+
+    @model_validator(mode="after")
+    def _backbone_trains(self) -> GradientPhase:
+        if self.l2_sp and self.train == "head":
+            raise ValueError("l2_sp: holds the backbone, of which nothing trains here; remove it")
         return self
 
     @model_validator(mode="after")

@@ -43,6 +43,7 @@ MEAN = [
     "phases.tune.label_smoothing=0.1",
     "phases.tune.swa={epochs: 2}",
 ]
+ANCHOR = [*ACCUMULATE, "phases.tune.batch_norm=train", "phases.tune.l2_sp=1"]
 KEPT = ["checkpoint.steps=1"]
 
 
@@ -160,6 +161,7 @@ def same(resumed: finetune.Run, whole: finetune.Run) -> None:
         *((NORM, after) for after in (3, 9)),
         *((BALANCED, after) for after in (4, 10, 18)),
         *((MEAN, after) for after in (4, 10, 18)),
+        *((ANCHOR, after) for after in (4, 12)),
     ],
     ids=lambda value: value if isinstance(value, int) else value[-1].split(".")[-1][:14],
 )
