@@ -260,6 +260,13 @@ class GradientPhase(Section):
         "2018); BatchNorm's statistics are computed again where it is train. Not with ema or "
         "early_stopping. null: none.",
     )
+    interpolate: bool = Field(
+        False,
+        description="Mix the weights that the phase ends with and those that it began with "
+        "(WiSE-FT, Wortsman et al. 2022), by the share of 0, 0.1, ..., 1 whose log loss on the "
+        "validation images is lowest. Passes them 11 times, quickly where stages are frozen, and "
+        "where batch_norm is train the training images up to 10 times, for its statistics.",
+    )
     augment: AugmentOptions | None = Field(None, description="null: the recipe's own augmentation.")
 
     @model_validator(mode="after")
