@@ -49,6 +49,8 @@ OPTIONS: dict[str, dict[str, object]] = {
     "dropout 0.2": {"model": {"dropout": 0.2}},
     "ema": {"ema": {}},
     "swa": {"swa": {}, "lr_schedule": {"name": "constant"}},
+    "l2_sp 0.01": {"l2_sp": 0.01},
+    "interpolate": {"interpolate": True},
     "solved": {"solver": "lbfgs"},
     "solved, sqrt": {"solver": "lbfgs", "loss": {"class_weights": "sqrt"}},
     "solved, balanced": {"solver": "lbfgs", "loss": {"class_weights": "balanced"}},

@@ -44,7 +44,9 @@ class OptimizerOptions(Section):
         "choose among on the images themselves.",
     )
     weight_decay: Annotated[float, Field(ge=0.0, le=10.0)] = Field(
-        0.05, description="Pull of the weights to zero; norms and biases are left out."
+        0.05,
+        description="Pull of the weights to zero; norms and biases are left out. With l2_sp, of "
+        "the head alone.",
     )
     momentum: Annotated[float, Field(ge=0.0, lt=1.0)] | None = Field(
         None,
@@ -272,6 +274,13 @@ class GradientPhase(Section):
         "of the area drawn from Beta(alpha, alpha); 1 is usual. Wants train: all. With mixup, each "
         "batch has one of the two. 0: none.",
     )
+    l2_sp: Annotated[float, Field(ge=0.0, le=10.0)] = Field(
+        0.0,
+        description="Pull of the backbone's weights to where they were when pretrained (Li et al. "
+        "2018): l2_sp / 2 times their squared distance is added to the loss. It takes the place of "
+        "weight_decay in stages of the backbone that train, and holds their norms and biases too; "
+        "the head keeps its weight_decay. 0.01 is usual. 0: none.",
+    )
     early_stopping: EarlyStoppingOptions | None = Field(
         None, description="null: train to the end and keep the last weights."
     )
@@ -285,6 +294,13 @@ class GradientPhase(Section):
         description="Validate and keep the mean of the last epochs' weights (Izmailov et al. "
         "2018); BatchNorm's statistics are computed again where it is train. Not with ema or "
         "early_stopping. null: none.",
+    )
+    interpolate: bool = Field(
+        False,
+        description="Mix the weights that the phase ends with and those that it began with "
+        "(WiSE-FT, Wortsman et al. 2022), by the share of 0, 0.1, ..., 1 whose log loss on the "
+        "validation images is lowest. Passes them 11 times, quickly where stages are frozen, and "
+        "where batch_norm is train the training images up to 10 times, for its statistics.",
     )
     augment: AugmentOptions | None = Field(None, description="null: the recipe's own augmentation.")
     size: Annotated[int, Field(ge=16, le=2048)] | None = Field(
@@ -306,6 +322,12 @@ class GradientPhase(Section):
             raise ValueError(f"{told} each make rare classes count more; give one of them")
         if self.epoch_images is not None and self.sampling == "natural":
             raise ValueError("epoch_images: only with sampling: balanced")
+        return self
+
+    @model_validator(mode="after")
+    def _backbone_trains(self) -> GradientPhase:
+        if self.l2_sp and self.train == "head":
+            raise ValueError("l2_sp: holds the backbone, of which nothing trains here; remove it")
         return self
 
     @model_validator(mode="after")

@@ -93,22 +93,26 @@ def _unpictured(phase: Phase, *, frozen: bool) -> list[str]:
 
 
 def check_validation(recipe: Recipe, validation: int) -> None:
-    """See to it that there is a validation part where a phase watches one.
+    """See to it that there is a validation part where a phase chooses by one.
 
     Raises:
-        RecipeError: A phase stops early, or its rates are compared, by a part that is empty.
+        RecipeError: A phase stops early, mixes its weights or compares rates by scores of a part that
+            is empty.
     """
-    watching = [
-        f"phases.{phase.name}.early_stopping: there is no validation part to watch"
-        for phase in recipe.phases
-        if isinstance(phase, GradientPhase) and phase.early_stopping and not validation
-    ]
-    _refuse(recipe, watching, "Give data.val a share above 0, or set early_stopping to null.")
+    if validation:
+        return
+    phases = [phase for phase in recipe.phases if isinstance(phase, GradientPhase)]
+    for option, off in (("early_stopping", "null"), ("interpolate", "false")):
+        watching = [
+            f"phases.{phase.name}.{option}: there is no validation part to watch"
+            for phase in phases
+            if getattr(phase, option)
+        ]
+        _refuse(recipe, watching, f"Give data.val a share above 0, or set {option} to {off}.")
     racing = [
         f"phases.{phase.name}.optimizer.lr.race: there is no validation part to compare rates on"
-        for phase in recipe.phases
-        if isinstance(phase, GradientPhase) and phase.optimizer.raced
-        if not validation and not wants_folds(recipe, validation)
+        for phase in phases
+        if phase.optimizer.raced and not wants_folds(recipe, validation)
     ]
     _refuse(recipe, racing, "Give data.val a share above 0, or name one rate.")
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from finetune.data.manifest import Item
 from finetune.recipe.schema import GradientPhase, SolverPhase
 from finetune.training.halving import rungs_of
+from finetune.training.interpolating import SHARES
 from finetune.training.judging import folds_of, wants_folds
 from finetune.training.length import epochs_begun, images_seen
 from finetune.training.phases import body_is_pristine
@@ -81,6 +82,9 @@ def _phase_seconds(phase: object, images: int, validation: int, cost: Cost) -> f
     if not isinstance(phase, GradientPhase):
         return _SOLVER_SECONDS
     scored = epochs_begun(phase, images) * validation
+    if phase.interpolate:
+        scored += len(SHARES) * validation
+        scored += (len(SHARES) - 1) * images if phase.batch_norm == "train" else 0
     return images_seen(phase, images) * cost.step + scored * cost.scoring
 
 

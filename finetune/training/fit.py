@@ -5,29 +5,32 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import nn
 
 from finetune.console import Task
-from finetune.evaluation.metrics import epoch_scores
 from finetune.model.device import memory_told
 from finetune.model.precision import shortened_products
 from finetune.recipe.schema import GradientPhase
-from finetune.training.averaging import Average, refresh_statistics
+from finetune.training.averaging import Average, Refresh, refresh_statistics
 from finetune.training.freeze import FreezePlan
+from finetune.training.interpolating import SHARES, Mixture, Stretch, interpolate
 from finetune.training.keeping import Keeper, kept_place, restore
 from finetune.training.length import epoch_length, epochs_begun, images_seen, total_steps
 from finetune.training.module import PhaseModule
 from finetune.training.passage import Passage, passage_of
 from finetune.training.place import Place
-from finetune.training.remedies import check_finite, less_memory
+from finetune.training.remedies import less_memory
 from finetune.training.schedules import schedule
 from finetune.training.setting import Fit, Setting
 from finetune.training.stepping import stepper_for
 from finetune.training.stopping import listening
 from finetune.training.trainer import quiet, trainer_for
+from finetune.training.validating import Validation
 from finetune.training.watching import EpochEnd, Progress
 
 
@@ -40,12 +43,14 @@ class FitEnd:
         best_epoch: The epoch whose weights were restored, or None: the last one's were kept.
         reason: Why it ended, for a person.
         judged: Logits of the images that the fit is judged on, ``[M, C]``.
+        mixture: Of its weights and those that it began with; None: the recipe wants none.
     """
 
     epochs: int
     best_epoch: int | None
     reason: str
     judged: np.ndarray
+    mixture: Mixture | None
 
 
 def fit_phase(
@@ -73,6 +78,7 @@ def fit_phase(
         DeviceError: Not even one image fits the memory.
         KeyboardInterrupt: The user stopped it, after a checkpoint of all steps so far.
     """
+    began = _copied(plan, model) if phase.interpolate else {}
     place = kept_place(checkpoint)
     setting.log.rewind(fit.name, phase.name, place.epoch)
     sized = setting.at(phase.size)
@@ -80,7 +86,7 @@ def fit_phase(
     module = _module(sized, fit, model, plan, phase, position, place, passage)
     title = phase.name if fit.name == "main" else f"{fit.name} {phase.name}"
     with _bar(setting, fit, phase, place, title) as task, listening() as stopping:
-        validation = _Validation(setting, fit, passage, phase)
+        validation = Validation(setting, fit, passage, phase)
         validate = validation if fit.monitor else None
         watch = EpochEnd(fit.name, validate, phase.early_stopping, setting.log, task, stopping)
         restore(checkpoint, module, watch)
@@ -96,17 +102,16 @@ def fit_phase(
     model.to(setting.device)
     if watch.best_weights:
         model.load_state_dict(model.state_dict() | watch.best_weights)
+        validation.keep(None)
     elif module.average:
         module.average.settle()
+    mixture = _mixed(setting, module, began, validation, passage, title) if began else None
     return FitEnd(
         epochs=place.epoch,
         best_epoch=watch.best_epoch if watch.best_weights else None,
-        reason=_reason(phase, watch, place.epoch),
-        judged=(
-            validation.judged(restored=bool(watch.best_weights))
-            if sized is setting
-            else setting.logits(model, fit.judged)
-        ),
+        reason=_reason(phase, watch, place.epoch) + (f"; {mixture.words}" if mixture else ""),
+        judged=validation.judged() if sized is setting else setting.logits(model, fit.judged),
+        mixture=mixture,
     )
 
 
@@ -137,36 +142,47 @@ def _average(
     if phase.ema is None and phase.swa is None:
         return None
 
+    refresh = _refresher(model, plan, passage)
+    return Average(model, plan, phase, epochs_begun(phase, len(fit.train)), refresh)
+
+
+def _refresher(model: nn.Module, plan: FreezePlan, passage: Passage) -> Refresh:
     def refresh(epoch: int) -> None:
         refresh_statistics(model, plan, iter(passage.epoch(epoch)), passage.pass_through)
 
-    return Average(model, plan, phase, epochs_begun(phase, len(fit.train)), refresh)
+    return refresh
+
+
+def _copied(plan: FreezePlan, model: nn.Module) -> dict[str, torch.Tensor]:
+    """What the phase moves, as it is now."""
+    return {name: value.clone() for name, value in plan.moving(model).items()}
+
+
+def _mixed(
+    setting: Setting,
+    module: PhaseModule,
+    began: dict[str, torch.Tensor],
+    validation: Validation,
+    passage: Passage,
+    title: str,
+) -> Mixture:
+    """Mix the weights that the phase ended with and those that it ``began`` with."""
+    model, plan = module.model, module.plan
+    refresh = _refresher(model, plan, passage)
+    moved = module.phase.batch_norm == "train" and any(True for _ in plan.norms(model))
+    last = partial(refresh, module.place.epoch - 1) if moved else None
+    with setting.reporter.task(f"{title}, mixed", len(SHARES), "mixtures") as task:
+        stretch = Stretch(began, _copied(plan, model))
+        mixture = interpolate(model, stretch, validation.logits, validation.labels, last, task)
+    validation.keep(mixture.logits)
+    setting.reporter.say(f"{title}: {mixture.words}.")
+    return mixture
 
 
 def _is_over(module: PhaseModule, watch: EpochEnd) -> bool:
     """Whether the phase was interrupted after its last epoch's end."""
     done = module.place.step >= module.steps or watch.stopped
     return done and module.place.batch == 0
-
-
-class _Validation:
-    """Gives the scores of an epoch, before calibration, and keeps the logits."""
-
-    def __init__(self, setting: Setting, fit: Fit, passage: Passage, phase: GradientPhase) -> None:
-        self._labels = setting.labels(fit.monitor)
-        self._fit, self._passage, self._phase = fit, passage, phase
-        self._last: np.ndarray | None = None
-
-    def __call__(self) -> dict[str, float]:
-        self._last = self._passage.logits(self._fit.monitor)
-        check_finite(self._last, self._phase)
-        return {f"val_{k}": v for k, v in epoch_scores(self._last, self._labels).items()}
-
-    def judged(self, *, restored: bool) -> np.ndarray:
-        """Logits of what the fit is judged on; the last epoch's, if they are of these weights."""
-        if self._last is not None and not restored and self._fit.judged is self._fit.monitor:
-            return self._last
-        return self._passage.logits(self._fit.judged)
 
 
 @contextmanager

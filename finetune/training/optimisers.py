@@ -11,6 +11,7 @@ import torch
 from timm.optim import create_optimizer_v2, get_optimizer_class, list_optimizers
 from torch import nn
 
+from finetune.model.stages import HEAD
 from finetune.recipe.schema import GradientPhase, OptimizerOptions
 from finetune.training.freeze import FreezePlan
 
@@ -29,7 +30,7 @@ def build_optimizer(
     """The phase's optimiser over the parameters that train, a group or two a stage.
 
     Norms, biases and what the model itself excludes (``no_weight_decay``, such as position
-    embeddings) are not decayed.
+    embeddings) are not decayed; nor is the backbone where ``l2_sp`` pulls it elsewhere.
 
     Raises:
         RecipeError: The optimiser refuses an argument.
@@ -48,9 +49,10 @@ def _groups(model: nn.Module, plan: FreezePlan, phase: GradientPhase) -> Iterato
         learning = [(name, parameter) for name, parameter in learning if parameter.requires_grad]
         plain = [p for name, p in learning if p.ndim <= 1 or name in excluded]
         decayed = [p for name, p in learning if not (p.ndim <= 1 or name in excluded)]
-        for parameters, decay in ((decayed, phase.optimizer.weight_decay), (plain, 0.0)):
+        decay = 0.0 if phase.l2_sp and stage.name != HEAD else phase.optimizer.weight_decay
+        for parameters, own in ((decayed, decay), (plain, 0.0)):
             if parameters:
-                yield {"params": parameters, "lr": rates[stage.name], "weight_decay": decay}
+                yield {"params": parameters, "lr": rates[stage.name], "weight_decay": own}
 
 
 def _create(groups: list[dict[str, Any]], options: OptimizerOptions) -> torch.optim.Optimizer:

@@ -189,8 +189,8 @@ def stored_forward(setting: Setting, halves: Halves) -> Forward:
 def _live_logits(
     setting: Setting, model: nn.Module, phase: GradientPhase, fit: Fit
 ) -> Callable[[Sequence[Item]], np.ndarray]:
-    """All of the network's; pictures that each epoch's end scores are kept as they are fitted."""
-    again = fit.monitor and epochs_begun(phase, len(fit.train)) > 1
+    """All of the network's; pictures that are scored more than once are kept as they are fitted."""
+    again = fit.monitor and (epochs_begun(phase, len(fit.train)) > 1 or phase.interpolate)
     fitted = AugmentOptions.model_validate({"policy": "none"})
     kept = pictures_of(setting, fit.monitor, fitted) if again else None
 

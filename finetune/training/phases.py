@@ -194,6 +194,7 @@ def _descend(
         "ended": end.reason,
         "epochs": end.epochs,
         "best_epoch": end.best_epoch,
+        "mixture": end.mixture.to_record() if end.mixture else None,
     }
     check_finite(end.judged, phase)
     store.finish(record, model.state_dict(), judged=end.judged)

@@ -135,7 +135,12 @@ class _Race:
     def _tried(self, fit: Fit, rung: Rung, rate: float, store: PhaseStore) -> float | None:
         from finetune.training.fit import fit_phase  # brings Lightning, which takes seconds
 
-        changed = {"epochs": None, "steps": rung.steps, "early_stopping": None}
+        changed = {
+            "epochs": None,
+            "steps": rung.steps,
+            "early_stopping": None,
+            "interpolate": False,  # of what a rate has learnt, all is compared
+        }
         phase = self.phase.at(rate).model_copy(update=changed)
         model = copy.deepcopy(self.model)
         plan = FreezePlan.of(model, phase.train, phase.batch_norm)

@@ -14,6 +14,7 @@ from finetune.data.manifest import Item
 from finetune.features.views import StoredBatch
 from finetune.model.device import free_memory, is_out_of_memory, not_enough_memory
 from finetune.recipe.schema import GradientPhase
+from finetune.training.anchoring import Anchor
 from finetune.training.balance import class_counts
 from finetune.training.criterion import Criterion
 from finetune.training.freeze import FreezePlan
@@ -46,6 +47,7 @@ class Stepper:
         factor: The learning rate's schedule.
         mend: What to tell the user where not even one image fits.
         tell: Is told of a batch that didn't fit.
+        anchor: What holds the backbone near its pretrained weights, if anything does.
 
     Attributes:
         optimizer: The phase's.
@@ -64,6 +66,7 @@ class Stepper:
         factor: Factor,
         mend: str,
         tell: Callable[[str], None],
+        anchor: Anchor | None = None,
     ) -> None:
         self.phase = phase
         self.pass_through = pass_through
@@ -72,6 +75,7 @@ class Stepper:
         self.factor = factor
         self.mend = mend
         self.tell = tell
+        self.anchor = anchor
         self.optimizer = build_optimizer(model, plan, phase)
         self.most = phase.batch_size + 1  # one image left over joins the batch before it
         self._half = number_format == BFLOAT16
@@ -109,6 +113,8 @@ class Stepper:
         factor = self.factor(number)
         for group, peak in zip(self.optimizer.param_groups, self._peaks, strict=True):
             group["lr"] = peak * factor
+        if self.anchor:
+            self.anchor.pull()
         if self.phase.clip_norm is not None:
             nn.utils.clip_grad_norm_(self._learning, self.phase.clip_norm)
         self.optimizer.step()
@@ -222,4 +228,5 @@ def stepper_for(
         factor,
         less_memory(phase, setting.spec.size),
         tell,
+        Anchor.of(setting.pristine, model, plan, phase),
     )

@@ -119,6 +119,8 @@ def _balance_and_average_once(phase: dict[str, Any]) -> None:
     short = swa is not None and (phase.get("epochs") or 100_000) < swa.get("epochs", 5)
     if phase.get("ema") is not None or phase.get("early_stopping") is not None or short:
         phase.pop("swa", None)
+    if phase.get("train") == "head":
+        phase.pop("l2_sp", None)
 
 
 def _balanced_by(phase: dict[str, Any]) -> list[str]:

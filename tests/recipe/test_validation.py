@@ -128,6 +128,14 @@ def test_a_wrong_value_is_told_in_plain_words(text: str, message: str) -> None:
             "name: p\n    train: all\n    epochs: 3\n    early_stopping: 3",
             "phases.0.early_stopping: must be a mapping, or null; got 3",
         ),
+        (
+            "name: p\n    train: head\n    epochs: 3\n    l2_sp: 0.01",
+            "phases.0.l2_sp: holds the backbone, of which nothing trains here; remove it",
+        ),
+        (
+            "name: p\n    train: all\n    epochs: 3\n    interpolate: 0.5",
+            "phases.0.interpolate: must be true or false; got 0.5",
+        ),
     ],
 )
 def test_a_wrong_phase_is_told_without_the_kind_in_its_key(phase: str, message: str) -> None:

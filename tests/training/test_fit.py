@@ -41,11 +41,12 @@ def test_several_processes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         check_processes()
 
 
-def test_nothing_can_be_watched_without_validation() -> None:
-    phase = {"name": "p", "train": "all", "epochs": 1, "early_stopping": {}}
+@pytest.mark.parametrize("option", [{"early_stopping": {}}, {"interpolate": True}])
+def test_nothing_can_be_watched_without_validation(option: dict[str, object]) -> None:
+    phase = {"name": "p", "train": "all", "epochs": 1} | option
     recipe = Recipe.model_validate({"name": "r", "phases": [phase]})
     check_validation(recipe, 1)
-    with pytest.raises(RecipeError, match="no validation part"):
+    with pytest.raises(RecipeError, match=rf"{next(iter(option))}: there is no validation part"):
         check_validation(recipe, 0)
 
 

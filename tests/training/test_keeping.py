@@ -43,6 +43,9 @@ MEAN = [
     "phases.tune.label_smoothing=0.1",
     "phases.tune.swa={epochs: 2}",
 ]
+ANCHOR = [*ACCUMULATE, "phases.tune.batch_norm=train", "phases.tune.l2_sp=1"]
+MIXED = [*STOPPING, "phases.tune.ema={decay: 0.9}", "phases.tune.interpolate=true"]
+MIXED_NORM = [*NORM, "phases.tune.swa={epochs: 1}", "phases.tune.interpolate=true"]
 KEPT = ["checkpoint.steps=1"]
 
 
@@ -160,6 +163,9 @@ def same(resumed: finetune.Run, whole: finetune.Run) -> None:
         *((NORM, after) for after in (3, 9)),
         *((BALANCED, after) for after in (4, 10, 18)),
         *((MEAN, after) for after in (4, 10, 18)),
+        *((ANCHOR, after) for after in (4, 12)),
+        *((MIXED, after) for after in (4, 18)),
+        *((MIXED_NORM, after) for after in (4, 18)),
     ],
     ids=lambda value: value if isinstance(value, int) else value[-1].split(".")[-1][:14],
 )
@@ -271,6 +277,37 @@ def test_a_signal_in_validation_keeps_the_epoch(
     watcher = never()
     same(finetune.resume(tmp_path / "run", reporter=watcher), whole(overrides))
     assert watcher.batches == 9
+
+
+@pytest.mark.parametrize("overrides", [MIXED, MIXED_NORM], ids=["frozen", "train"])
+@pytest.mark.parametrize("after", [3, 11])
+def test_a_kill_while_weights_are_mixed_changes_nothing(
+    data: Path,
+    recipe: Path,
+    tmp_path: Path,
+    whole: Whole,
+    monkeypatch: pytest.MonkeyPatch,
+    overrides: list[str],
+    after: int,
+) -> None:
+    """The last one stands for a kill between the choice and the phase's record."""
+    from finetune.training import interpolating
+
+    scored = 0
+
+    def killing(*given: object) -> object:
+        nonlocal scored
+        scored += 1
+        if scored == after:
+            raise Killed
+        return scores(*given)
+
+    scores = interpolating.epoch_scores
+    monkeypatch.setattr(interpolating, "epoch_scores", killing)
+    with pytest.raises(Killed):
+        train(data, recipe, tmp_path / "run", overrides, never())
+    monkeypatch.undo()
+    same(finetune.resume(tmp_path / "run", reporter=never()), whole(overrides))
 
 
 def test_an_interrupted_run_is_interrupted_again(

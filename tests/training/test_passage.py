@@ -146,10 +146,11 @@ OPTIONS = [
     {"sampling": "balanced", "epoch_images": 20, "mixup": 0.5, "epochs": 2},
     {"loss": {"class_weights": "balanced"}, "mixup": 1.0, "ema": {"decay": 0.9}},
     {"batch_norm": "train", "swa": {"epochs": 2}, "loss": {"logit_adjustment": 1.0}},
+    {"l2_sp": 0.5, "accumulate": 2, "batch_size": 4},
 ]
 
 
-@pytest.mark.parametrize("options", OPTIONS, ids=["turns", "weights", "mean"])
+@pytest.mark.parametrize("options", OPTIONS, ids=["turns", "weights", "mean", "anchor"])
 def test_options_do_the_same_with_the_store_and_without(
     photos: Callable[..., Path], tmp_path: Path, options: dict[str, object]
 ) -> None:
