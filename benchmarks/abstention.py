@@ -139,7 +139,7 @@ def strength(pictures: Pictures) -> float:
         pictures.features[learn], pictures.labels[learn], pictures.classes, l2="auto", folds=5,
         seed=1,
     )  # fmt: skip
-    return head.l2
+    return head.chosen
 
 
 def sets_table(splits: dict[str, list[Split]]) -> Iterator[str]:

@@ -22,7 +22,8 @@ from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
 from sklearn.model_selection import cross_val_predict
 
 from finetune.training.folds import stratified_folds
-from finetune.training.solver import GRID, solve_head
+from finetune.training.solver import solve_head
+from finetune.training.strength import GRID
 
 FOLDS, SEED = 5, 1
 
@@ -44,7 +45,7 @@ def synthetic(images: int, width: int, classes: int) -> tuple[np.ndarray, np.nda
 
 def ours(features: np.ndarray, labels: np.ndarray) -> tuple[float, float, float]:
     head = solve_head(features, labels, int(labels.max()) + 1, l2="auto", folds=FOLDS, seed=SEED)
-    return head.cv_log_loss, float((head.out_of_fold.argmax(1) == labels).mean()), head.l2
+    return head.cv_log_loss, float((head.out_of_fold.argmax(1) == labels).mean()), head.chosen
 
 
 def theirs(features: np.ndarray, labels: np.ndarray) -> tuple[float, float, float]:

@@ -12,8 +12,8 @@ from finetune.console import Task
 from finetune.data.manifest import Item
 from finetune.environment import usable_cores
 from finetune.model.head import classifier
+from finetune.training.heads import ONE_THREAD
 from finetune.training.setting import Setting
-from finetune.training.solver import ONE_THREAD
 
 _MOST = 8
 

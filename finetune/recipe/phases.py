@@ -169,19 +169,23 @@ class SwaOptions(Section):
 
 
 class SolverPhase(Section):
-    """The head alone, solved as the convex problem that it is: no epochs, no rates."""
+    """The head alone, solved on frozen features: no epochs, no rates."""
 
     name: PhaseName = Field(description="What logs and tables call this phase.")
     train: Literal["head"] = Field("head", description="A solver trains the head alone.")
-    solver: Literal["lbfgs"] = Field(
+    solver: Literal["lbfgs", "prototype", "cosine"] = Field(
         "lbfgs",
-        description="Regularised multinomial logistic regression on frozen features, the problem "
-        "that scikit-learn gives to L-BFGS. Its one solution is found by Newton's method here.",
+        description="lbfgs: regularised multinomial logistic regression, the problem that "
+        "scikit-learn gives to L-BFGS; its one solution is found by Newton's method here. "
+        "prototype: the class to whose mean the angle is least, seen from the mean of all images "
+        "(Snell et al. 2017, Wang et al. 2019); classes count alike, however many images they "
+        "have. cosine: the regression on such directions, without a bias (Gidaris and Komodakis "
+        "2018).",
     )
     l2: Literal["auto"] | Annotated[float, Field(gt=0.0)] = Field(
         "auto",
         description="Strength of the regularisation, relative to the features' mean square. "
-        "auto: by cross-validated log loss over a fixed grid.",
+        "auto: by cross-validated log loss over a fixed grid. Prototypes have none.",
     )
     folds: Annotated[int, Field(ge=2, le=20)] = Field(
         5, description="Folds of that cross-validation."
@@ -196,9 +200,19 @@ class SolverPhase(Section):
         description="How images count, in the head and in the choice of l2.",
     )
 
+    @model_validator(mode="after")
+    def _prototypes_have_less_to_say(self) -> SolverPhase:
+        if self.solver == "prototype" and self.l2 != "auto":
+            raise ValueError("l2: prototypes have none; remove it")
+        if self.solver == "prototype" and self.loss.class_weights != "none":
+            raise ValueError("loss: prototypes count all classes alike; remove class_weights")
+        return self
+
     @property
     def balanced_by(self) -> tuple[str, ...]:
         """The options that make rare classes count more."""
+        if self.solver == "prototype":
+            return ("solver",)
         return ("loss.class_weights",) if self.loss.class_weights != "none" else ()
 
 

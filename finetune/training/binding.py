@@ -96,8 +96,8 @@ def check_validation(recipe: Recipe, validation: int) -> None:
     """See to it that there is a validation part where a phase chooses by one.
 
     Raises:
-        RecipeError: A phase stops early, mixes its weights or compares rates by scores of a part that
-            is empty.
+        RecipeError: A phase stops early, mixes its weights or compares rates by a part that is
+            empty.
     """
     if validation:
         return

@@ -27,13 +27,14 @@ from finetune.training.judging import (
 )
 from finetune.training.phases import (
     PhaseResult,
+    examples_of,
     first_main_phase_finished,
     inputs_of,
     run_fit,
 )
 from finetune.training.racing import race_record
 from finetune.training.setting import Fit, Setting
-from finetune.training.solver import refit_head
+from finetune.training.solvers import SOLVERS
 from finetune.training.unseen import OutOfFold, calibration_set, out_of_fold, temperature_of
 
 
@@ -151,14 +152,13 @@ def _refit(
     kept: PhaseResult,
     items: Sequence[Item],
 ) -> None:
-    """Solve the kept head again, at the regularisation that was chosen, on all of ``items``."""
+    """Solve the kept head again, at the number that was chosen, on all of ``items``."""
     phase = setting.recipe.phases[results.index(kept)]
     assert isinstance(phase, SolverPhase)
-    assert kept.l2 is not None
+    solver = SOLVERS[phase.solver]
     inputs = inputs_of(setting, setting.pristine, phase, items, pristine=True)
-    labels, classes = setting.labels(items), len(setting.manifest.classes)
-    weights = phase.loss.class_weights
-    weight, bias = refit_head(inputs, labels, classes, l2=kept.l2, class_weights=weights)
+    examples = examples_of(setting, inputs, items)
+    weight, bias = solver.refit(examples, phase, kept.record[solver.chooses])
     set_head(model, torch.from_numpy(weight), torch.from_numpy(bias))
     setting.reporter.say(
         f"The head of {kept.name} was solved again on all "

@@ -35,7 +35,8 @@ class Regressions:
     """K regressions of C classes on N rows of R columns.
 
     Attributes:
-        rows: ``[N, R]``; the last column is ones, and its coefficients are the biases.
+        rows: ``[N, R]``; the last column is ones, and its coefficients are the biases; or zeros,
+            and there are none.
         labels: Class indices ``[N]``.
         weights: Weights of the rows ``[N, K]``; each column sums to one.
         absent: ``[K, C]``: whether a regression has no row of a class. Such a class has a
@@ -128,7 +129,7 @@ def _newton_step(
     """The Newton direction by preconditioned conjugate gradients, for all regressions at once."""
     weighted = shares * problem.weights[..., None]
     spread = (weighted * (1 - shares)).sum(0)  # [K, C]
-    inverse = 1 / np.maximum(scale * spread + penalty, 1e-12 * scale.max())
+    inverse = 1 / np.maximum(scale * spread + penalty, 1e-12 * (scale.max() or 1.0))
     step, residual = np.zeros_like(gradient), -gradient
     direction = inverse * residual
     size = _dot(residual, direction)

@@ -18,11 +18,12 @@ from finetune.model.head import set_head
 from finetune.recipe.schema import GradientPhase, Phase, SolverPhase
 from finetune.training.checkpoints import PhaseStore, phase_store
 from finetune.training.freeze import FreezePlan, freeze_table, prove_frozen
+from finetune.training.heads import SolvedHead
 from finetune.training.optimisers import stage_rates
 from finetune.training.racing import settled
 from finetune.training.remedies import check_finite
 from finetune.training.setting import Fit, Setting
-from finetune.training.solver import SolvedHead, solve_head
+from finetune.training.solvers import SOLVERS, Examples, Solver
 from finetune.training.stored import StoredPart
 
 
@@ -37,7 +38,6 @@ class PhaseResult:
         judged: Logits of the images that the fit is judged on, ``[M, C]``.
         out_of_fold: For a head solved on features that no label has shaped, logits of the training
             images from the folds of its cross-validation, ``[N, C]``.
-        l2: For a solved head, the regularisation that was chosen.
     """
 
     name: str
@@ -45,7 +45,6 @@ class PhaseResult:
     record: dict[str, Any]
     judged: np.ndarray
     out_of_fold: np.ndarray | None
-    l2: float | None
 
 
 def run_fit(setting: Setting, fit: Fit, phases: int | None = None) -> list[PhaseResult]:
@@ -109,11 +108,12 @@ def _solve(
     plan.apply(model)
     before = digest(plan.frozen_tensors(model))
     inputs = inputs_of(setting, model, phase, fit.train, pristine=pristine)
-    head = _solved(setting, phase, inputs, fit.train)
+    solver = SOLVERS[phase.solver]
+    head = solver.solve(examples_of(setting, inputs, fit.train), phase, setting.recipe.seed)
     set_head(model, torch.from_numpy(head.weight), torch.from_numpy(head.bias))
     record = _record(phase, plan, model, before, time.monotonic() - started) | {
-        "ended": f"solved; {_l2_words(phase, head)}",
-        "l2": head.l2,
+        "ended": f"solved; {_chosen_words(phase, solver, head)}",
+        solver.chooses: head.chosen,
     }
     seen = features_of(setting, model, fit.judged, pristine=pristine)
     arrays = {"judged": seen @ head.weight.T + head.bias}
@@ -122,30 +122,18 @@ def _solve(
     store.finish(record, model.state_dict(), **arrays)
 
 
-def _l2_words(phase: SolverPhase, head: SolvedHead) -> str:
+def _chosen_words(phase: SolverPhase, solver: Solver, head: SolvedHead) -> str:
+    chosen = f"{solver.chooses} {head.chosen:.3g}"
     if phase.l2 == "auto":
-        return f"l2 {head.l2:.3g} has the lowest cross-validated log loss, {head.cv_log_loss:.4f}"
-    return f"l2 {head.l2:.3g} as the recipe says; cross-validated log loss {head.cv_log_loss:.4f}"
+        return f"{chosen} by cross-validated log loss, {head.cv_log_loss:.4f}"
+    return f"{chosen} as the recipe says; cross-validated log loss {head.cv_log_loss:.4f}"
 
 
-def _solved(
-    setting: Setting,
-    phase: SolverPhase,
-    inputs: np.ndarray,
-    items: Sequence[Item],
-) -> SolvedHead:
-    """A head for the features ``inputs`` of ``items``, ``[V, N, D]``, or ``[N, D]`` of one view."""
+def examples_of(setting: Setting, inputs: np.ndarray, items: Sequence[Item]) -> Examples:
+    """``items``, of whose views a head sees ``inputs [V, N, D]``, with labels and groups."""
     groups = [item.group for item in items] if any(item.group for item in items) else None
-    return solve_head(
-        inputs,
-        setting.labels(items),
-        len(setting.manifest.classes),
-        l2=phase.l2,
-        folds=phase.folds,
-        seed=setting.recipe.seed,
-        groups=groups,
-        class_weights=phase.loss.class_weights,
-    )
+    classes = len(setting.manifest.classes)
+    return Examples(inputs, setting.labels(items), classes, groups)
 
 
 def inputs_of(
@@ -232,5 +220,4 @@ def _result(name: str, store: PhaseStore) -> PhaseResult:
         record=record,
         judged=arrays["judged"],
         out_of_fold=arrays.get("out_of_fold"),
-        l2=record.get("l2"),
     )

@@ -23,7 +23,7 @@ class Rotation:
     the length of its coefficients has the same solution in the old coordinates and the new ones.
 
     Attributes:
-        centre: The features' mean ``[D]``.
+        centre: What is taken away, as a rule the features' mean ``[D]``.
         scale: The root of the mean squared length of the centred features.
         axes: Principal axes ``[D, R]``, R at most min(N, D).
     """
@@ -33,13 +33,15 @@ class Rotation:
     axes: Array
 
     @classmethod
-    def of(cls, features: npt.NDArray[np.floating]) -> Rotation:
+    def of(cls, features: npt.NDArray[np.floating], centre: Array | None = None) -> Rotation:
         """The rotation of features ``[N, D]``, computed in double precision.
+
+        About their mean, or another ``centre [D]``.
 
         Takes min(N, D) ** 2 * max(N, D) operations and little memory beside the axes: the rows
         are read in chunks where there are more of them than columns.
         """
-        centre = features.mean(0, dtype=np.float64)
+        centre = features.mean(0, dtype=np.float64) if centre is None else centre
         axes, variances = _axes(features, centre)
         scale = float(np.sqrt(variances.sum() / len(features)))
         return cls(centre, scale if scale > 0 else 1.0, axes)

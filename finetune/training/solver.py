@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from threadpoolctl import threadpool_limits
 
-from finetune.errors import TrainingError
-from finetune.text import plural
 from finetune.training.balance import ClassWeights, image_weights
-from finetune.training.folds import stratified_folds
+from finetune.training.heads import (
+    UNSEEN,
+    Shipped,
+    SolvedHead,
+    folds_of,
+    threads_for,
+    views_of,
+    with_unseen,
+)
 from finetune.training.newton import Regressions, log_sum_exp, minimise
 from finetune.training.rotation import Array, Rotation
-
-GRID: tuple[float, ...] = tuple(float(10.0 ** (-i / 2)) for i in range(19))
-"""Strengths that ``auto`` tries, strongest first: 1 to 1e-9 in half decades.
-
-Kornblith et al. 2019 ("Do better ImageNet models transfer better?") try 45 strengths over 11
-decades of a penalty in the features' own units. Here the features' mean squared length is 1,
-whatever the network, so that 1 is a head that says hardly more than the classes' shares and 1e-9
-one that fits whatever it can.
-"""
-
-_PATIENCE = 3
-"""Strengths in a row without a gain after which weaker ones are not tried."""
+from finetune.training.strength import GRID, Curve, Point, follow_path
 
 _SEARCH_TOLERANCE = 3e-3
 _FINAL_TOLERANCE = 1e-8
@@ -40,39 +33,6 @@ takes it to the same place in half the time."""
 
 _SIDE_BY_SIDE = 10_000_000
 """Most logits of all regressions that are solved at once (80 MB an array of them)."""
-
-ONE_THREAD = 4_000_000
-"""Numbers in the features up to which one thread works: the products are so short that threads
-would wait for each other longer than they multiply, ten times so on a busy machine."""
-
-_UNSEEN = 0.5
-"""Images that a class counts for of which there is none to learn from (Krichevsky and Trofimov
-1981): a class that a fold has not seen is unlikely, not impossible."""
-
-
-@dataclass(frozen=True)
-class SolvedHead:
-    """A solved head and what its cross-validation says of it.
-
-    Attributes:
-        weight: For features as they came, float32 ``[C, D]``.
-        bias: float32 ``[C]``.
-        l2: Strength of the regularisation: the objective is the mean log loss plus ``l2 / 2`` times
-            the squared length of the weights, for features whose mean squared distance from
-            their centre is 1.
-        out_of_fold: Logits of each image from a head that had not learnt from it, at ``l2``;
-            float32 ``[N, C]``.
-        cv_log_loss: Mean log loss of ``out_of_fold``, in nats, each image counting for its weight.
-        curve: The strengths that were tried, strongest first, each with its cross-validated
-            log loss.
-    """
-
-    weight: npt.NDArray[np.float32]
-    bias: npt.NDArray[np.float32]
-    l2: float
-    out_of_fold: npt.NDArray[np.float32]
-    cv_log_loss: float
-    curve: tuple[tuple[float, float], ...]
 
 
 def solve_head(
@@ -119,7 +79,7 @@ def solve_head(
     """
     rows, every, views = _rows_of(features, labels)
     held = np.tile(_held_out(labels, folds, seed, groups), (views, 1))
-    with _threads_for(rows):
+    with threads_for(rows):
         return _solve_rotated(rows, every, num_classes, l2, _Folds(held, views), class_weights)
 
 
@@ -130,7 +90,7 @@ def refit_head(
     *,
     l2: float,
     class_weights: ClassWeights = "none",
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+) -> Shipped:
     """The weight ``[C, D]`` and bias ``[C]`` that `solve_head` finds at ``l2``, and nothing else.
 
     Without the folds it takes a fraction of the time. The arguments are `solve_head`'s.
@@ -139,7 +99,7 @@ def refit_head(
         TrainingError: Features that are not numbers, or fewer than two images.
     """
     rows, every, views = _rows_of(features, labels)
-    with _threads_for(rows):
+    with threads_for(rows):
         rotation = Rotation.of(rows)
         none_held = np.empty((len(rows), 0), dtype=bool)
         turned = rotation.apply(rows)
@@ -154,16 +114,9 @@ def _rows_of(
     features: npt.NDArray[np.floating], labels: npt.NDArray[np.integer]
 ) -> tuple[npt.NDArray[np.floating], npt.NDArray[np.int64], int]:
     """All views below one another, ``[V * N, D]``, their labels, and V."""
-    views = 1 if features.ndim == 2 else len(features)
-    rows = features.reshape(-1, features.shape[-1])
-    _check(rows)
-    return rows, np.tile(labels.astype(np.int64), views), views
-
-
-@contextmanager
-def _threads_for(rows: npt.NDArray[np.floating]) -> Iterator[None]:
-    with threadpool_limits(1 if rows.size <= ONE_THREAD else None, "blas"):
-        yield
+    views = views_of(features, labels)
+    rows = views.reshape(-1, views.shape[-1])
+    return rows, np.tile(labels.astype(np.int64), len(views)), len(views)
 
 
 def _solve_rotated(
@@ -184,7 +137,7 @@ def _solve_rotated(
     return SolvedHead(
         weight=weight.astype(np.float32),
         bias=bias.astype(np.float32),
-        l2=best.l2,
+        chosen=best.l2,
         out_of_fold=out_of_fold.astype(np.float32),
         cv_log_loss=_mean_log_loss(out_of_fold, problem),
         curve=curve,
@@ -203,35 +156,11 @@ class _Folds:
         return len(self.held) // self.views
 
 
-@dataclass(frozen=True)
-class _Point:
-    l2: float
-    log_loss: float
-    coefficients: Array
-
-
-def _check(features: npt.NDArray[np.floating]) -> None:
-    if len(features) < 2:
-        raise TrainingError(
-            f"a head can't be cross-validated on {plural(len(features), 'image')}",
-            mend="Give at least two images to learn from.",
-        )
-    broken = int((~np.isfinite(features).all(1)).sum())
-    if broken:
-        raise TrainingError(
-            f"the network's features are not finite numbers for {plural(broken, 'image')} "
-            f"of {len(features):,}",
-            mend="The weights may be damaged: fetch them again, or choose others.",
-        )
-
-
 def _held_out(
     labels: npt.NDArray[np.integer], folds: int, seed: int, groups: Sequence[str] | None
 ) -> npt.NDArray[np.bool_]:
     """Which rows each fold leaves out, ``[N, K]``."""
-    pairs = stratified_folds(labels, folds, seed, groups)
-    if len(pairs) < 2:
-        pairs = stratified_folds(labels, folds, seed)
+    pairs = folds_of(labels, folds, seed, groups)
     held = np.zeros((len(labels), len(pairs)), dtype=bool)
     for fold, (_, outside) in enumerate(pairs):
         held[outside, fold] = True
@@ -257,26 +186,18 @@ def _regressions(
 
 def _follow_path(
     problem: Regressions, folds: _Folds, strengths: Sequence[float]
-) -> tuple[_Point, tuple[tuple[float, float], ...]]:
-    """The best point, and the whole curve, from the strongest strength to where gains end."""
-    best: _Point | None = None
-    curve: list[tuple[float, float]] = []
-    since = 0
+) -> tuple[Point[Array], Curve]:
+    """The best point, and the whole curve."""
     quick = problem.in_single_precision()
-    coefficients = np.zeros((problem.rows.shape[1], *problem.absent.shape))
-    for l2 in strengths:
-        exact = bool(curve) and curve[-1][1] < _WANTS_DOUBLE
-        coefficients = _solve(problem if exact else quick, coefficients, l2, _SEARCH_TOLERANCE)
-        log_loss = _mean_log_loss(_out_of_fold(problem, folds, coefficients), problem)
-        curve.append((l2, log_loss))
-        if best is None or log_loss < best.log_loss:
-            best, since = _Point(l2, log_loss, coefficients), 0
-        else:
-            since += 1
-        if since == _PATIENCE:
-            break
-    assert best is not None
-    return best, tuple(curve)
+
+    def solve(before: Point[Array], l2: float) -> Point[Array]:
+        chosen = problem if before.log_loss < _WANTS_DOUBLE else quick
+        coefficients = _solve(chosen, before.coefficients, l2, _SEARCH_TOLERANCE)
+        logits = _out_of_fold(problem, folds, coefficients)
+        return Point(l2, _mean_log_loss(logits, problem), coefficients)
+
+    start = np.zeros((problem.rows.shape[1], *problem.absent.shape))
+    return follow_path(strengths, start, solve)
 
 
 def _solve(problem: Regressions, start: Array, l2: float, tolerance: float) -> Array:
@@ -294,10 +215,7 @@ def _out_of_fold(problem: Regressions, folds: _Folds, coefficients: Array) -> Ar
     logits = np.empty((folds.images, problem.absent.shape[1]))
     for fold, outside in enumerate(folds.held[: folds.images].T):
         own = problem.rows[: folds.images][outside] @ coefficients[:, fold]
-        absent = problem.absent[fold]
-        shares = log_sum_exp(own[:, ~absent])[:, None]
-        own[:, absent] = shares + np.log(_UNSEEN / (~outside).sum())
-        logits[outside] = own
+        logits[outside] = with_unseen(own, problem.absent[fold], (~outside).sum())
     return logits
 
 
@@ -305,7 +223,7 @@ def _final(problem: Regressions, coefficients: Array, views: int) -> Array:
     """The coefficients ``[R + 1, C]`` of the regression on all rows."""
     final, absent = coefficients[:, -1].copy(), problem.absent[-1]
     shares = log_sum_exp(problem.rows @ final[:, ~absent]).mean()
-    final[-1, absent] = shares + np.log(_UNSEEN * views / len(problem.rows))
+    final[-1, absent] = shares + np.log(UNSEEN * views / len(problem.rows))
     return final
 
 

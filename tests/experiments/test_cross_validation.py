@@ -52,7 +52,7 @@ def test_out_of_fold_answers_are_those_of_a_loop_of_solve_head(
         head = solve_head(features, labels, 2, l2="auto", folds=5, seed=recipe.seed)
         temperature = fit_temperature(head.out_of_fold, labels)
         every = setting.pristine_features(both)
-        weight, bias = refit_head(every, manifest.labels(both), 2, l2=head.l2)
+        weight, bias = refit_head(every, manifest.labels(both), 2, l2=head.chosen)
         logits = setting.pristine_features(fold.trial.judged) @ weight.T + bias
         for item, share in zip(fold.trial.judged, softmax(logits, temperature), strict=True):
             assert said[item.path, str(fold.repeat)] == pytest.approx(share, abs=1e-5)

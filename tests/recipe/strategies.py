@@ -95,6 +95,9 @@ def recipes(draw: st.DrawFn) -> Recipe:
         phase["name"] = f"{phase['name'][:30]}{position}"
         if "solver" not in phase and (phase.get("epochs") is None) == (phase.get("steps") is None):
             phase.update(epochs=draw(st.integers(1, 99)), steps=None)
+        if phase.get("solver") == "prototype":
+            phase.pop("l2", None)
+            phase.pop("loss", None)
         _balance_and_average_once(phase)
         schedule = phase.get("lr_schedule", {})
         if schedule:
@@ -129,5 +132,6 @@ def _balanced_by(phase: dict[str, Any]) -> list[str]:
         "class_weights": loss.get("class_weights", "none") != "none",
         "logit_adjustment": loss.get("logit_adjustment", 0) > 0,
         "sampling": phase.get("sampling", "natural") != "natural",
+        "solver": phase.get("solver") == "prototype",
     }
     return [name for name, used in given.items() if used]

@@ -82,6 +82,27 @@ def test_a_solver_trains_the_head_alone() -> None:
 
 
 @pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ("l2: 0.1", "phases.0.l2: prototypes have none; remove it"),
+        (
+            "loss: {class_weights: sqrt}",
+            "phases.0.loss: prototypes count all classes alike; remove class_weights",
+        ),
+    ],
+)
+def test_prototypes_have_less_to_say(said: str, message: str) -> None:
+    fault = only_fault(HEAD + f"phases:\n  - {{name: p, solver: prototype, {said}}}\n")
+    assert fault == f"r.yaml:3: {message}"
+
+
+def test_prototypes_that_count_classes_alike_are_not_adjusted_again() -> None:
+    phase = "phases:\n  - {name: p, solver: prototype, l2: auto}\n"
+    fault = only_fault(HEAD + phase + "evaluate: {logit_adjustment: 1.0}\n")
+    assert "evaluate.logit_adjustment and phases.p.solver each make rare classes count" in fault
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("seed: true", "seed: must be a whole number, at least 0 and below 9223372036854775808"),

@@ -11,7 +11,9 @@ from finetune.evaluation.calibration import log_losses
 from finetune.training import solver
 from finetune.training.balance import image_weights
 from finetune.training.folds import stratified_folds
-from finetune.training.solver import GRID, SolvedHead, refit_head, solve_head
+from finetune.training.heads import SolvedHead
+from finetune.training.solver import refit_head, solve_head
+from finetune.training.strength import GRID
 
 
 def _data(n: int, d: int, classes: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -96,7 +98,7 @@ def test_the_gradient_is_zero_at_the_solution() -> None:
 def test_auto_takes_the_strength_with_the_lowest_log_loss() -> None:
     head = _solve(*_data(120, 60, 4))
     tried = dict(head.curve)
-    assert head.l2 == min(tried, key=tried.get)
+    assert head.chosen == min(tried, key=tried.get)
     assert list(tried) == list(GRID[: len(tried)])
     assert 3 < len(tried) < len(GRID)
     fixed = {l2: _solve(*_data(120, 60, 4), l2=l2).cv_log_loss for l2 in tried}
@@ -204,7 +206,7 @@ def test_separable_classes_stay_finite_at_the_weakest_strength() -> None:
     labels = np.repeat([0, 1, 2], 20)
     features = np.eye(3, dtype=np.float32)[labels] * 100
     head = _solve(features, labels)
-    assert head.l2 == GRID[-1]
+    assert head.chosen == GRID[-1]
     assert head.cv_log_loss < 1e-3
     assert np.isfinite(head.weight).all()
 
@@ -240,7 +242,7 @@ def test_views_of_an_image_stay_in_one_fold_and_share_its_weight() -> None:
     features, labels = _data(60, 20, 3)
     alone = _solve(features, labels)
     repeated = _solve(np.stack([features] * 3), labels)
-    assert repeated.l2 == alone.l2
+    assert repeated.chosen == alone.chosen
     assert repeated.cv_log_loss == pytest.approx(alone.cv_log_loss, rel=1e-4)
     assert repeated.out_of_fold == pytest.approx(alone.out_of_fold, abs=1e-2)
     assert repeated.weight == pytest.approx(alone.weight, abs=1e-2)
@@ -255,7 +257,7 @@ def test_the_first_view_is_what_is_judged() -> None:
     head = _solve(np.stack([features, noise]), labels)
     assert head.out_of_fold.shape == (60, 3)
     assert head.cv_log_loss == pytest.approx(_log_loss(head.out_of_fold, labels), abs=1e-5)
-    noise_judged = _solve(np.stack([noise, features]), labels, l2=head.l2)
+    noise_judged = _solve(np.stack([noise, features]), labels, l2=head.chosen)
     assert head.cv_log_loss < noise_judged.cv_log_loss
 
 

@@ -21,7 +21,7 @@ LOGITS = np.array([[3.0, 0.0], [0.0, 3.0]] * 4, dtype=np.float32)
 
 
 def phase(logits: np.ndarray | None) -> PhaseResult:
-    return PhaseResult("any", PhaseStore(Path("nowhere")), {}, LOGITS, logits, None)
+    return PhaseResult("any", PhaseStore(Path("nowhere")), {}, LOGITS, logits)
 
 
 def verdict(*, on_folds: bool) -> Verdict:
