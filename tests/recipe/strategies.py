@@ -95,10 +95,7 @@ def recipes(draw: st.DrawFn) -> Recipe:
         phase["name"] = f"{phase['name'][:30]}{position}"
         if "solver" not in phase and (phase.get("epochs") is None) == (phase.get("steps") is None):
             phase.update(epochs=draw(st.integers(1, 99)), steps=None)
-        if phase.get("solver") == "prototype":
-            phase.pop("l2", None)
-            phase.pop("loss", None)
-        _balance_and_average_once(phase)
+        _drop_ruled_out(phase)
         schedule = phase.get("lr_schedule", {})
         if schedule:
             rising = st.sets(st.floats(0.01, 0.99), min_size=1, max_size=3).map(sorted)
@@ -112,8 +109,8 @@ def recipes(draw: st.DrawFn) -> Recipe:
     return Recipe.model_validate(tree, strict=True)
 
 
-def _balance_and_average_once(phase: dict[str, Any]) -> None:
-    """Drop options that another one of the phase rules out."""
+def _drop_ruled_out(phase: dict[str, Any]) -> None:
+    """Drop options of the phase that others of it rule out."""
     for name in _balanced_by(phase)[1:]:
         (phase if name == "sampling" else phase["loss"]).pop(name)
     if phase.get("sampling", "natural") == "natural":
@@ -124,6 +121,9 @@ def _balance_and_average_once(phase: dict[str, Any]) -> None:
         phase.pop("swa", None)
     if phase.get("train") == "head":
         phase.pop("l2_sp", None)
+    if phase.get("solver") == "prototype":
+        phase.pop("l2", None)
+        phase.pop("loss", None)
 
 
 def _balanced_by(phase: dict[str, Any]) -> list[str]:
