@@ -12,19 +12,17 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from finetune.recipe.phases import (
+from finetune.recipe.phase_options import (
     EarlyStoppingOptions,
     EmaOptions,
-    GradientPhase,
     LossOptions,
     OptimizerOptions,
-    Phase,
     RaceOptions,
     ScheduleOptions,
     SolverLossOptions,
-    SolverPhase,
     SwaOptions,
 )
+from finetune.recipe.phases import GradientPhase, Phase, SolverPhase
 from finetune.recipe.sections import (
     AugmentOptions,
     CheckpointOptions,
