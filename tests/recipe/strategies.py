@@ -96,6 +96,7 @@ def recipes(draw: st.DrawFn) -> Recipe:
         if "solver" not in phase and (phase.get("epochs") is None) == (phase.get("steps") is None):
             phase.update(epochs=draw(st.integers(1, 99)), steps=None)
         _drop_ruled_out(phase)
+        _raise_rates(phase.get("optimizer", {}))
         schedule = phase.get("lr_schedule", {})
         if schedule:
             rising = st.sets(st.floats(0.01, 0.99), min_size=1, max_size=3).map(sorted)
@@ -124,6 +125,13 @@ def _drop_ruled_out(phase: dict[str, Any]) -> None:
         phase.pop("swa", None)
     if phase.get("train") == "head":
         phase.pop("l2_sp", None)
+
+
+def _raise_rates(optimizer: dict[str, Any]) -> None:
+    """Sort the rates of a race; of one that is left, make a rate."""
+    if isinstance(optimizer.get("lr"), dict):
+        rates = sorted(set(optimizer["lr"]["race"]))
+        optimizer["lr"] = {"race": rates} if len(rates) > 1 else rates[0]
 
 
 def _balanced_by(phase: dict[str, Any]) -> list[str]:
