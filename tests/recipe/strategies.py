@@ -95,9 +95,6 @@ def recipes(draw: st.DrawFn) -> Recipe:
         phase["name"] = f"{phase['name'][:30]}{position}"
         if "solver" not in phase and (phase.get("epochs") is None) == (phase.get("steps") is None):
             phase.update(epochs=draw(st.integers(1, 99)), steps=None)
-        if phase.get("solver") == "prototype":
-            phase.pop("l2", None)
-            phase.pop("loss", None)
         _balance_and_average_once(phase)
         schedule = phase.get("lr_schedule", {})
         if schedule:
@@ -114,6 +111,9 @@ def recipes(draw: st.DrawFn) -> Recipe:
 
 def _balance_and_average_once(phase: dict[str, Any]) -> None:
     """Drop options that another one of the phase rules out."""
+    if phase.get("solver") == "prototype":
+        for name in ("l2", "loss"):
+            phase.pop(name, None)
     for name in _balanced_by(phase)[1:]:
         (phase if name == "sampling" else phase["loss"]).pop(name)
     if phase.get("sampling", "natural") == "natural":
