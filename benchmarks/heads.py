@@ -6,8 +6,8 @@
 DATASETS is a folder of data sets in the forms that `finetune train` takes. Each picture passes
 through the network once for each of its views (seven varied ones, as in the recipe `few_shot`),
 which are kept in the feature store. For each set and seed, training images are chosen as in
-`options.py`: N a class, 0 for all. The same images, folds and test images serve all heads; none
-learns from validation images.
+`options.py`: N a class; or all, 0, of which one view serves. The same images, folds and test
+images serve all heads; none learns from validation images.
 
 The heads are those of a solver phase, called as the phase calls them; and, to know what a linear
 layer misses, one that can't be shipped as such: scikit-learn's ridge regression on Nystroem's
@@ -115,6 +115,11 @@ def look(folder: Path, weights: Path) -> Pictures:
     features = inputs_of(setting, setting.pristine, phase, items, pristine=True)
     places = {str(manifest.file(item).resolve()): n for n, item in enumerate(items)}
     return Pictures(features, manifest.labels(items), len(manifest.classes), places)
+
+
+def heads_of(case: Case) -> list[str]:
+    """The heads that are measured on a case."""
+    return [head for head in HEADS if case.each or head.endswith("1 view")]
 
 
 def chosen(datasets: Path, case: Case, pictures: Pictures) -> Chosen:
@@ -225,7 +230,7 @@ def _table(rows: Sequence[Measured], cell: Callable[[Own, Own], str]) -> Iterato
         for number in numbers:
             cases = [case for case, own in of if own == head and (case.each or ALL) == number]
             pairs = [of[case, head] for case in cases], [of[case, BASE] for case in cases]
-            cells.append(cell(*pairs))
+            cells.append(cell(*pairs) if cases else "–")
         yield f"| {head} | {' | '.join(cells)} |"
 
 
@@ -257,12 +262,12 @@ def main() -> None:
     done = {(row.case, row.head) for row in rows}
     for name in given.sets or sorted(p.name for p in given.datasets.iterdir() if p.is_dir()):
         cases = [Case(name, each or None, None, s) for each in given.each for s in given.seeds]
-        if all((case, head) in done for case in cases for head in HEADS):
+        if all((case, head) in done for case in cases for head in heads_of(case)):
             continue
         pictures = look(given.datasets / name, given.weights)
         for case in cases:
             own = chosen(given.datasets, case, pictures)
-            left = [head for head in HEADS if (case, head) not in done]
+            left = [head for head in heads_of(case) if (case, head) not in done]
             rows += [measure(case, head, pictures, own) for head in left]
             write_results(rows)
             print(f"{case.title}, seed {case.seed}: {len(own.learn)} images", flush=True)

@@ -33,11 +33,13 @@ from finetune.training.heads import (
 )
 from finetune.training.newton import Regressions, minimise
 from finetune.training.rotation import Rotation
-from finetune.training.strength import GRID, Point, follow_path
-
-_SEARCH_TOLERANCE = 3e-3
-_FINAL_TOLERANCE = 1e-8
-"""Share of the objective that a solution may lie above the best, searching and in the end."""
+from finetune.training.strength import (
+    FINAL_TOLERANCE,
+    GRID,
+    SEARCH_TOLERANCE,
+    Point,
+    follow_path,
+)
 
 
 def solve_cosine(
@@ -63,30 +65,16 @@ def solve_cosine(
         TrainingError: Features that are not numbers, or fewer than two images.
     """
     views = views_of(features, labels)
-    counted = image_weights(labels, class_weights)
     with threads_for(views):
         pairs = folds_of(labels, folds, seed, groups)
         problems = _Folds.of(views, labels, num_classes, pairs, class_weights)
-
-        def solve(before: Point[list[Array]], strength: float) -> Point[list[Array]]:
-            found = problems.solve(before.coefficients, strength, _SEARCH_TOLERANCE)
-            losses = log_losses(problems.judged(views[0], found), labels, 1.0)
-            return Point(strength, float(np.average(losses, weights=counted)), found)
-
-        best, curve = follow_path(GRID if l2 == "auto" else (l2,), problems.start, solve)
-        found = problems.solve(best.coefficients, best.l2, _FINAL_TOLERANCE)
-        out_of_fold = problems.judged(views[0], found)
-    weight, bias = refit_cosine(
-        features, labels, num_classes, l2=best.l2, class_weights=class_weights
-    )
-    return SolvedHead(
-        weight=weight,
-        bias=bias,
-        chosen=best.l2,
-        out_of_fold=out_of_fold.astype(np.float32),
-        cv_log_loss=float(np.average(log_losses(out_of_fold, labels, 1.0), weights=counted)),
-        curve=curve,
-    )
+        strengths = GRID if l2 == "auto" else (l2,)
+        best, curve = follow_path(strengths, problems.start, problems.point)
+        best = problems.point(best, best.l2, FINAL_TOLERANCE)
+        whole = _Directions.of(views, labels, num_classes, class_weights)
+        weight, bias = whole.shipped(views, best.l2)
+    out_of_fold = problems.judged(best.coefficients).astype(np.float32)
+    return SolvedHead(weight, bias, best.l2, out_of_fold, best.log_loss, curve)
 
 
 def refit_cosine(
@@ -104,9 +92,7 @@ def refit_cosine(
     """
     views = views_of(features, labels)
     with threads_for(views):
-        whole = _Directions.of(views, labels, num_classes, class_weights)
-        coefficients = whole.solve(whole.start, l2, _FINAL_TOLERANCE)
-        return whole.layer(coefficients).shipped(views.reshape(-1, views.shape[-1]))
+        return _Directions.of(views, labels, num_classes, class_weights).shipped(views, l2)
 
 
 @dataclass(frozen=True)
@@ -155,7 +141,7 @@ class _Directions:
         return np.zeros((self.problem.rows.shape[1], *self.problem.absent.shape))
 
     def solve(self, start: Array, l2: float, tolerance: float) -> Array:
-        """The coefficients at ``l2``, found from ``start``."""
+        """The coefficients ``[R + 1, 1, C]`` at ``l2``, found from ``start``."""
         return np.asarray(minimise(self.problem, start, l2, tolerance), dtype=np.float64)
 
     def layer(self, coefficients: Array) -> Linear:
@@ -164,13 +150,29 @@ class _Directions:
         weight = weight / self.length
         return Linear(weight, -weight @ self.centre, self.problem.absent[0], self.images)
 
+    def shipped(self, views: npt.NDArray[np.floating], l2: float) -> Shipped:
+        """The layer at ``l2``, as numbers for features like ``views``."""
+        coefficients = self.solve(self.start, l2, FINAL_TOLERANCE)
+        return self.layer(coefficients).shipped(views.reshape(-1, views.shape[-1]))
+
 
 @dataclass(frozen=True)
 class _Folds:
-    """A regression for each fold, and the images that it judges."""
+    """A regression for each fold, and the images that it judges.
+
+    Attributes:
+        regressions: One a fold.
+        judge: Positions of the images that each fold leaves out.
+        features: First views of all images ``[N, D]``.
+        labels: Class indices ``[N]``.
+        counted: What each image counts for in the log loss, ``[N]``.
+    """
 
     regressions: list[_Directions]
     judge: list[npt.NDArray[np.integer]]
+    features: npt.NDArray[np.floating]
+    labels: npt.NDArray[np.integer]
+    counted: Array
 
     @classmethod
     def of(
@@ -185,22 +187,28 @@ class _Folds:
             _Directions.of(views[:, learn], labels[learn], num_classes, class_weights)
             for learn, _ in pairs
         ]
-        return cls(made, [judge for _, judge in pairs])
+        counted = image_weights(labels, class_weights)
+        return cls(made, [judge for _, judge in pairs], views[0], labels, counted)
 
     @property
     def start(self) -> list[Array]:
         return [fold.start for fold in self.regressions]
 
-    def solve(self, start: list[Array], l2: float, tolerance: float) -> list[Array]:
-        return [
-            fold.solve(begin, l2, tolerance)
-            for fold, begin in zip(self.regressions, start, strict=True)
+    def point(
+        self, before: Point[list[Array]], l2: float, tolerance: float = SEARCH_TOLERANCE
+    ) -> Point[list[Array]]:
+        """What is found at ``l2``, beginning at another point."""
+        found = [
+            fold.solve(start, l2, tolerance)
+            for fold, start in zip(self.regressions, before.coefficients, strict=True)
         ]
+        losses = log_losses(self.judged(found), self.labels, 1.0)
+        return Point(l2, float(np.average(losses, weights=self.counted)), found)
 
-    def judged(self, features: npt.NDArray[np.floating], found: list[Array]) -> Array:
+    def judged(self, found: list[Array]) -> Array:
         """Logits of each image from the fold that left it out, ``[N, C]``."""
         layers = [fold.layer(own) for fold, own in zip(self.regressions, found, strict=True)]
-        logits = np.empty((len(features), len(layers[0].bias)))
+        logits = np.empty((len(self.labels), len(layers[0].bias)))
         for places, layer in zip(self.judge, layers, strict=True):
-            logits[places] = layer.logits(features[places])
+            logits[places] = layer.logits(self.features[places])
         return logits

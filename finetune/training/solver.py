@@ -21,11 +21,14 @@ from finetune.training.heads import (
 )
 from finetune.training.newton import Regressions, log_sum_exp, minimise
 from finetune.training.rotation import Array, Rotation
-from finetune.training.strength import GRID, Curve, Point, follow_path
-
-_SEARCH_TOLERANCE = 3e-3
-_FINAL_TOLERANCE = 1e-8
-"""Share of the objective that a solution may lie above the best, searching and in the end."""
+from finetune.training.strength import (
+    FINAL_TOLERANCE,
+    GRID,
+    SEARCH_TOLERANCE,
+    Curve,
+    Point,
+    follow_path,
+)
 
 _WANTS_DOUBLE = 1e-3
 """Log loss, in nats, below which the search goes on in double precision; above it, single precision
@@ -105,7 +108,7 @@ def refit_head(
         turned = rotation.apply(rows)
         problem = _regressions(turned, every, num_classes, none_held, class_weights)
         start = np.zeros((problem.rows.shape[1], *problem.absent.shape))
-        coefficients = _solve(problem, start, l2, _FINAL_TOLERANCE)
+        coefficients = _solve(problem, start, l2, FINAL_TOLERANCE)
         weight, bias = rotation.undo(_final(problem, coefficients, views))
     return weight.astype(np.float32), bias.astype(np.float32)
 
@@ -131,7 +134,7 @@ def _solve_rotated(
     turned = rotation.apply(features)
     problem = _regressions(turned, labels, num_classes, folds.held, class_weights)
     best, curve = _follow_path(problem, folds, GRID if l2 == "auto" else (l2,))
-    coefficients = _solve(problem, best.coefficients, best.l2, _FINAL_TOLERANCE)
+    coefficients = _solve(problem, best.coefficients, best.l2, FINAL_TOLERANCE)
     out_of_fold = _out_of_fold(problem, folds, coefficients)
     weight, bias = rotation.undo(_final(problem, coefficients, folds.views))
     return SolvedHead(
@@ -192,7 +195,7 @@ def _follow_path(
 
     def solve(before: Point[Array], l2: float) -> Point[Array]:
         chosen = problem if before.log_loss < _WANTS_DOUBLE else quick
-        coefficients = _solve(chosen, before.coefficients, l2, _SEARCH_TOLERANCE)
+        coefficients = _solve(chosen, before.coefficients, l2, SEARCH_TOLERANCE)
         logits = _out_of_fold(problem, folds, coefficients)
         return Point(l2, _mean_log_loss(logits, problem), coefficients)
 

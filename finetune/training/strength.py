@@ -16,6 +16,10 @@ whatever the network, so that 1 is a head that says hardly more than the classes
 one that fits whatever it can.
 """
 
+SEARCH_TOLERANCE = 3e-3
+FINAL_TOLERANCE = 1e-8
+"""Share of the objective that a solution may lie above the best, searching and in the end."""
+
 _PATIENCE = 3
 """Strengths in a row without a gain after which weaker ones are not tried."""
 
