@@ -6,8 +6,8 @@
 DATASETS is a folder of data sets in the forms that `finetune train` takes. For each set and seed,
 training images are chosen: N a class (`--each`, all by default), or numbers that fall evenly, by
 factors, from those of the first class to a RATIO-th of them in the last (`--rarest`). The same
-images, views and test images serve all options. Each option is one phase that trains the last two
-stages on stored features; `solved` ones solve the head.
+images, views and test images serve all options. Each option is of one phase that trains the last
+two stages on stored features, after a solved head; `solved` ones solve the head and no more.
 
 Every option is compared with `plain` (`solved` ones with `solved`) on the same test images:
 accuracy image by image with a bootstrap over images (`paired.py`), and balanced accuracy, in which
@@ -88,10 +88,10 @@ class Measured:
 def recipe_of(option: str, epochs: int, seed: int) -> Recipe:
     settings = dict(OPTIONS[option])
     sections = {name: settings.pop(name) for name in ("model", "evaluate") if name in settings}
-    phase: dict[str, object] = {"name": "tune", "train": "last_2", "epochs": epochs, **settings}
-    if "solver" in settings:
-        phase = SOLVED | settings
-    return Recipe.model_validate({"name": "own", "seed": seed, "phases": [phase], **sections})
+    tune: dict[str, object] = {"name": "tune", "train": "last_2", "epochs": epochs, **settings}
+    phases = [SOLVED | settings] if "solver" in settings else [SOLVED, tune]
+    whole = {"name": "own", "seed": seed, "phases": phases, "keep": "last", **sections}
+    return Recipe.model_validate(whole)
 
 
 def table_of(datasets: Path, case: Case, place: Path) -> Path:
