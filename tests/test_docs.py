@@ -33,6 +33,7 @@ from finetune.training.log import LogRow
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+NOTEBOOKS = sorted((ROOT / "docs").rglob("*.ipynb"))
 LINKING = [*DOCUMENTS, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md"]
 
 _NOT_RUN = re.compile(r"<!-- not run: (.*) -->")
@@ -182,7 +183,7 @@ def anchors(document: Path) -> set[str]:
 def test_every_document_is_in_the_index() -> None:
     index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
     linked = {(ROOT / "docs" / name) for name in re.findall(r"\]\(([^)#]+)\)", index)}
-    assert linked == {path for path in DOCUMENTS if path.name != "README.md"}
+    assert linked == {path for path in DOCUMENTS if path.name != "README.md"} | {*NOTEBOOKS}
 
 
 def test_generated_pages_are_up_to_date() -> None:
