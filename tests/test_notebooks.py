@@ -90,9 +90,7 @@ def executed(notebook: Path, place: Path) -> dict[str, Any]:
     assignments = "\n".join(f"{name} = {value!r}" for name, value in given)
     book.cells.insert(at + 1, nbformat.v4.new_code_cell(assignments))
     resources = {"metadata": {"path": str(place)}}
-    nbclient.NotebookClient(
-        book, timeout=None, kernel_name="python3", resources=resources
-    ).execute()
+    nbclient.NotebookClient(book, timeout=600, kernel_name="python3", resources=resources).execute()
     return {cell.id: cell for cell in book.cells if cell.cell_type == "code"}
 
 
