@@ -121,6 +121,7 @@ def _drop_ruled_out(phase: dict[str, Any]) -> None:
         phase.pop("swa", None)
     if phase.get("train") == "head":
         phase.pop("l2_sp", None)
+        phase.pop("co_tuning", None)
     if phase.get("solver") == "prototype":
         phase.pop("l2", None)
         phase.pop("loss", None)
