@@ -111,6 +111,9 @@ def recipes(draw: st.DrawFn) -> Recipe:
 
 def _drop_ruled_out(phase: dict[str, Any]) -> None:
     """Drop options of the phase that others of it rule out."""
+    if phase.get("solver") == "prototype":
+        phase.pop("l2", None)
+        phase.pop("loss", None)
     for name in _balanced_by(phase)[1:]:
         (phase if name == "sampling" else phase["loss"]).pop(name)
     if phase.get("sampling", "natural") == "natural":
@@ -122,9 +125,6 @@ def _drop_ruled_out(phase: dict[str, Any]) -> None:
     if phase.get("train") == "head":
         phase.pop("l2_sp", None)
         phase.pop("co_tuning", None)
-    if phase.get("solver") == "prototype":
-        phase.pop("l2", None)
-        phase.pop("loss", None)
 
 
 def _balanced_by(phase: dict[str, Any]) -> list[str]:

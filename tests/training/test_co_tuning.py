@@ -340,3 +340,24 @@ def test_a_network_that_cannot_be_cut_is_refused(
     assert "test_resnet can't be cut before its classifier (it can't be" in refusal(data, weights)
     plain = recipe_of(co_tuning=0.0)
     api.plan(data, plain, overrides=BASE, weights=weights, reporter=Silent())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("train", ["last_1", "all"])
+def test_what_is_compiled_learns_the_same(data: Path, tmp_path: Path, train: str) -> None:
+    weights, name = weights_of(tmp_path, 1000), "layer4.0.conv1.weight"
+    plain, compiled = (
+        weights_in(
+            trained(
+                data,
+                tmp_path / given,
+                recipe_of(train),
+                weights,
+                f"compile={given}",
+                "model.dropout=0",  # a compiled one draws otherwise
+            )
+        )[name]
+        for given in ("false", "true")
+    )
+    gone = float((plain - load_file(weights)[name]).norm())
+    assert float((plain - compiled).norm()) < 0.05 * gone

@@ -46,7 +46,7 @@ MEAN = [
     "phases.tune.swa={epochs: 2}",
 ]
 ANCHOR = [*ACCUMULATE, "phases.tune.batch_norm=train", "phases.tune.l2_sp=1"]
-BESIDE = [*ACCUMULATE, "phases.tune.co_tuning=2.3", "phases.tune.optimizer.name=adamw"]
+BESIDE = [*ACCUMULATE, "phases.tune.co_tuning=2"]
 MIXED = [*STOPPING, "phases.tune.ema={decay: 0.9}", "phases.tune.interpolate=true"]
 MIXED_NORM = [*NORM, "phases.tune.swa={epochs: 1}", "phases.tune.interpolate=true"]
 WEIGHTS = "weights.safetensors"
