@@ -51,6 +51,7 @@ OPTIONS: dict[str, dict[str, object]] = {
     "swa": {"swa": {}, "lr_schedule": {"name": "constant"}},
     "l2_sp 0.01": {"l2_sp": 0.01},
     "interpolate": {"interpolate": True},
+    "co_tuning 2.3": {"co_tuning": 2.3},
     "solved": {"solver": "lbfgs"},
     "solved, sqrt": {"solver": "lbfgs", "loss": {"class_weights": "sqrt"}},
     "solved, balanced": {"solver": "lbfgs", "loss": {"class_weights": "balanced"}},

@@ -28,6 +28,7 @@ from finetune.recipe.schema import AugmentOptions, GradientPhase, Phase, Recipe
 from finetune.recipe.writing import dump
 from finetune.run import RunDirectory
 from finetune.training.binding import (
+    check_co_tuning,
     check_names,
     check_processes,
     check_sizes,
@@ -133,6 +134,7 @@ def bound(
     check_stages(chosen, loaded.model)
     check_sizes(chosen, loaded.model)
     spec = input_spec(loaded, chosen.input)
+    check_co_tuning(chosen, loaded, spec.size)
     resolved = _resolved(chosen, loaded, spec, len(manifest.part("train")))
     planned = Plan(resolved, manifest, loaded, spec, asked, _named(chosen))
     return _mirror_decided(planned, reporter) if chosen.input.mirror == "auto" else planned
@@ -162,6 +164,7 @@ def rebound(planned: Plan, chosen: Recipe) -> Plan:
     check_validation(chosen, len(planned.manifest.part("val")))
     check_stages(chosen, planned.loaded.model)
     check_sizes(chosen, planned.loaded.model)
+    check_co_tuning(chosen, planned.loaded, planned.spec.size)
     images = len(planned.manifest.part("train"))
     return replace(planned, recipe=_resolved(chosen, planned.loaded, planned.spec, images))
 
@@ -192,6 +195,7 @@ def setting_of(planned: Plan, run: RunDirectory | None, reporter: Reporter) -> S
         checkpoints=folder.checkpoints,
         log=Log(folder.log),
         reporter=reporter,
+        source_head=planned.loaded.source_head,
     )
     return with_number_format(setting)
 

@@ -24,6 +24,7 @@ from finetune.model.device import memory_told
 from finetune.model.precision import shortened_products
 from finetune.recipe.schema import GradientPhase, Recipe
 from finetune.text import listed
+from finetune.training.co_tuning import CoTuning
 from finetune.training.freeze import FreezePlan
 from finetune.training.length import epoch_length, step_images
 from finetune.training.log import Log
@@ -107,9 +108,11 @@ def _losses(
     some = spread(train, len(rates) * phase.batch_size * phase.accumulate)
     plan = FreezePlan.of(model, short.train, short.batch_norm)
     plan.apply(model)
-    passage = passage_of(setting, Fit("range test", some, (), ()), model, plan, short, position)
+    beside = CoTuning.of(setting, train, short)
+    fit, at = Fit("range test", some, (), ()), rates.__getitem__
+    passage = passage_of(setting, fit, model, plan, short, position, co_tuning=beside)
     tell, through = setting.reporter.say, passage.pass_through
-    stepper = stepper_for(setting, train, model, plan, short, through, rates.__getitem__, tell)
+    stepper = stepper_for(setting, train, model, plan, short, through, at, tell, beside)
     step = count()
     for epoch in count():
         place = (setting.recipe.seed, "step", position, epoch)

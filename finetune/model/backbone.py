@@ -11,7 +11,7 @@ from torch import nn
 from finetune.data.input_spec import InputSpec
 from finetune.errors import WeightsError
 from finetune.model.building import Blueprint
-from finetune.model.head import classifier, classifier_name
+from finetune.model.head import SourceHead, classifier, classifier_name
 from finetune.model.matching import Match, convert, match
 from finetune.model.pretrained import Choice, Pretrained, resized
 from finetune.model.registry import registered
@@ -70,11 +70,13 @@ class Loaded:
         model: timm's network on the CPU, in channels-last memory and evaluation mode.
         report: What was loaded.
         pretrained: What builds the same network again.
+        source_head: The classifier that the weights were learnt with; None: they have none.
     """
 
     model: nn.Module
     report: LoadReport
     pretrained: Pretrained
+    source_head: SourceHead | None = None
 
 
 def load_backbone(
@@ -185,7 +187,8 @@ def _pretrained(
     tensors = translation.tensors if translation else file.tensors
     model = blueprint.build(start.model_args, num_classes)
     head = classifier_name(model)
-    found = match(convert(tensors, model, start.architecture), model, head)
+    converted = convert(tensors, model, start.architecture)
+    found = match(converted, model, head)
     model.load_state_dict(found.tensors, strict=False)  # `match` has been strict already
     _zero(classifier(model))
     report = LoadReport(
@@ -198,7 +201,7 @@ def _pretrained(
         digest=start.digest,
         notes=(translation.notes if translation else ()) + found.notes,
     )
-    return Loaded(_ready(model), report, start)
+    return Loaded(_ready(model), report, start, SourceHead.of(converted, model))
 
 
 def _as_torchvision(start: Pretrained, translation: Translation) -> Pretrained:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from types import TracebackType
 
 import torch
@@ -61,6 +63,40 @@ def set_head(model: nn.Module, weight: torch.Tensor, bias: torch.Tensor) -> None
     with torch.no_grad():
         layer.weight.copy_(weight)
         layer.bias.copy_(bias)
+
+
+@dataclass(frozen=True, eq=False)
+class SourceHead:
+    """The classifier that pretrained weights were learnt with, whose place the new one takes.
+
+    Attributes:
+        weight: float32 ``[S, D]``, for the S classes of the pretraining.
+        bias: float32 ``[S]``.
+    """
+
+    weight: torch.Tensor
+    bias: torch.Tensor
+
+    @classmethod
+    def of(cls, tensors: Mapping[str, torch.Tensor], model: nn.Module) -> SourceHead | None:
+        """That of ``tensors``, which have timm's names; None: they have none for ``model``.
+
+        It has to take what the new one takes, and to be of finite numbers.
+        """
+        name, width = classifier_name(model), classifier(model).in_features
+        weight, bias = tensors.get(f"{name}.weight"), tensors.get(f"{name}.bias")
+        if weight is None or bias is None or bias.ndim != 1 or weight.shape != (len(bias), width):
+            return None
+        if not all(t.is_floating_point() and bool(torch.isfinite(t).all()) for t in (weight, bias)):
+            return None
+        return cls(*(t.detach().to(torch.float32, copy=True) for t in (weight, bias)))
+
+    def layer(self) -> nn.Linear:
+        """A copy that can learn, on the CPU."""
+        classes, width = self.weight.shape
+        layer = nn.Linear(width, classes)
+        layer.load_state_dict({"weight": self.weight, "bias": self.bias})
+        return layer
 
 
 class FeatureTap:

@@ -147,6 +147,14 @@ class GradientPhase(Section):
         "weight_decay in stages of the backbone that train, and holds their norms and biases too; "
         "the head keeps its weight_decay. 0.01 is usual. 0: none.",
     )
+    co_tuning: Annotated[float, Field(ge=0.0, le=100.0)] = Field(
+        0.0,
+        description="Co-Tuning (You et al. 2020): while the phase lasts, the classifier of the "
+        "pretraining learns on beside the new one, at the rate of the backbone's last stage; "
+        "co_tuning times its cross-entropy to what the pretrained network says of an image's class "
+        "in the mean is added to the loss. Wants weights with that classifier. 2.3 is its authors' "
+        "choice. 0: none.",
+    )
     early_stopping: EarlyStoppingOptions | None = Field(
         None, description="null: train to the end and keep the last weights."
     )
@@ -192,8 +200,10 @@ class GradientPhase(Section):
 
     @model_validator(mode="after")
     def _backbone_trains(self) -> GradientPhase:
-        if self.l2_sp and self.train == "head":
-            raise ValueError("l2_sp: holds the backbone, of which nothing trains here; remove it")
+        for name in ("l2_sp", "co_tuning"):
+            if getattr(self, name) and self.train == "head":
+                told = "holds the backbone, of which nothing trains here; remove it"
+                raise ValueError(f"{name}: {told}")
         return self
 
     @model_validator(mode="after")

@@ -9,12 +9,18 @@ from torch import nn
 
 from finetune.data.transforms import check_augment
 from finetune.errors import DeviceError, RecipeError
+from finetune.features.cutting import Uncuttable, cut
+from finetune.model.backbone import Loaded
 from finetune.model.modes import evaluating
+from finetune.model.stages import HEAD
 from finetune.recipe.schema import GradientPhase, Phase, Recipe, SolverPhase
 from finetune.tracking.choosing import check_installed
 from finetune.training.freeze import FreezePlan
 from finetune.training.judging import wants_folds
 from finetune.training.optimisers import check_optimizer
+
+_SOURCE_CLASSES = 1000
+"""Of ImageNet. Few classes say little of what a picture is like."""
 
 
 def check_names(recipe: Recipe) -> None:
@@ -69,6 +75,38 @@ def check_sizes(recipe: Recipe, model: nn.Module) -> None:
     refusals = {name: _refusal(model, size) for name, size in sizes.items()}
     faults = [f"phases.{name}.size: {why}" for name, why in refusals.items() if why]
     _refuse(recipe, faults, "Set it to null: some networks, as ViT and Swin, have one size.")
+
+
+def check_co_tuning(recipe: Recipe, loaded: Loaded, size: int) -> None:
+    """See to it that there is a source head, and where it goes, for phases with ``co_tuning``.
+
+    Args:
+        recipe: What is asked for.
+        loaded: The network and what its weights came with.
+        size: Side of the images, in pixels.
+
+    Raises:
+        RecipeError: The weights have no head of 1,000 classes or more, or the network can't be
+            cut before it.
+    """
+    names = [p.name for p in recipe.phases if isinstance(p, GradientPhase) and p.co_tuning]
+    why = _no_source(loaded, size) if names else ""
+    faults = [f"phases.{name}.co_tuning: {why}" for name in names if why]
+    _refuse(recipe, faults, "Set co_tuning to 0, or take other weights, as resnet50.tv_in1k.")
+
+
+def _no_source(loaded: Loaded, size: int) -> str:
+    """Why no classifier can learn beside the new one; ``""`` if one can."""
+    if loaded.source_head is None:
+        return "there is no classifier that the weights were learnt with"
+    classes = len(loaded.source_head.bias)
+    if classes < _SOURCE_CLASSES:
+        return f"the weights were learnt on {classes:,} classes, fewer than {_SOURCE_CLASSES:,}"
+    try:
+        cut(loaded.model, HEAD, size)
+    except Uncuttable as error:
+        return f"{loaded.report.architecture} can't be cut before its classifier ({error})"
+    return ""
 
 
 def _refusal(model: nn.Module, size: int) -> str:

@@ -64,11 +64,14 @@ def estimate(setting: Setting) -> Estimate:
     once = passing.seconds(_missing(setting, [*train, *validation]))
     scoring = passing.seconds(_missing(setting, test))
     solved = [isinstance(phase, SolverPhase) for phase in setting.recipe.phases]
+    co_tuned = any(
+        isinstance(phase, GradientPhase) and phase.co_tuning for phase in setting.recipe.phases
+    )
     return Estimate(
         phases=phases,
         judging=_judging_seconds(setting, train, len(validation), costs),
         racing=_racing_seconds(setting, train, len(validation), costs),
-        features=once if any(solved) else 0.0,
+        features=once if any(solved) or co_tuned else 0.0,
         scoring=scoring if all(solved) else passing.seconds(len(test)),
         quicker=once + scoring + _SOLVER_SECONDS,
     )

@@ -17,6 +17,7 @@ from finetune.model.device import memory_told
 from finetune.model.precision import shortened_products
 from finetune.recipe.schema import GradientPhase
 from finetune.training.averaging import Average, Refresh, refresh_statistics
+from finetune.training.co_tuning import CoTuning
 from finetune.training.freeze import FreezePlan
 from finetune.training.interpolating import SHARES, Mixture, Stretch, interpolate
 from finetune.training.keeping import Keeper, kept_place, restore
@@ -82,7 +83,8 @@ def fit_phase(
     place = kept_place(checkpoint)
     setting.log.rewind(fit.name, phase.name, place.epoch)
     sized = setting.at(phase.size)
-    passage = passage_of(sized, fit, model, plan, phase, position, place.epoch, place.batch)
+    beside = CoTuning.of(setting, fit.train, phase)
+    passage = passage_of(sized, fit, model, plan, phase, position, place.epoch, place.batch, beside)
     module = _module(sized, fit, model, plan, phase, position, place, passage)
     title = phase.name if fit.name == "main" else f"{fit.name} {phase.name}"
     with _bar(setting, fit, phase, place, title) as task, listening() as stopping:
@@ -127,8 +129,9 @@ def _module(
 ) -> PhaseModule:
     steps = total_steps(phase, len(fit.train))
     factor = schedule(phase.lr_schedule, steps)
+    tell, through = setting.reporter.say, passage.pass_through
     stepper = stepper_for(
-        setting, fit.train, model, plan, phase, passage.pass_through, factor, setting.reporter.say
+        setting, fit.train, model, plan, phase, through, factor, tell, passage.co_tuning
     )
     seed_place = (setting.recipe.seed, "step", position)
     length = epoch_length(phase, len(fit.train))

@@ -78,12 +78,14 @@ class Keeper(Callback):
         return time.monotonic() - self._time >= 60 * minutes
 
     def _save(self, module: PhaseModule) -> None:
+        beside = module.stepper.co_tuning
         state = {
             "place": module.place.to_state(),
             "most": module.stepper.most,
             "watch": self.watch.state_dict(),
             "weights": module.plan.moving(module.model),
             "optimizer": module.stepper.optimizer.state_dict(),
+            "source_head": beside.source.state_dict() if beside else {},
             "average": module.average.state_dict() if module.average else {},
         }
         started = time.monotonic()
@@ -107,6 +109,8 @@ def restore(path: Path, module: PhaseModule, watch: EpochEnd) -> None:
         return
     state = torch.load(path, map_location="cpu", weights_only=True)
     module.model.load_state_dict(module.model.state_dict() | state["weights"])
+    if module.stepper.co_tuning:
+        module.stepper.co_tuning.source.load_state_dict(state["source_head"])
     module.stepper.optimizer.load_state_dict(state["optimizer"])
     module.stepper.most = state["most"]
     if module.average:

@@ -25,17 +25,22 @@ def stage_rates(plan: FreezePlan, phase: GradientPhase) -> dict[str, float]:
 
 
 def build_optimizer(
-    model: nn.Module, plan: FreezePlan, phase: GradientPhase
+    model: nn.Module, plan: FreezePlan, phase: GradientPhase, source: nn.Linear | None = None
 ) -> torch.optim.Optimizer:
     """The phase's optimiser over the parameters that train, a group or two a stage.
 
     Norms, biases and what the model itself excludes (``no_weight_decay``, such as position
-    embeddings) are not decayed; nor is the backbone where ``l2_sp`` pulls it elsewhere.
+    embeddings) are not decayed; nor is the backbone where ``l2_sp`` pulls it elsewhere. A
+    ``source`` head, pretrained as the backbone is, learns as the last stage of that does.
 
     Raises:
         RecipeError: The optimiser refuses an argument.
     """
     groups = list(_groups(model, plan, phase))
+    if source is not None:
+        rate, decay = phase.optimizer.peak * phase.lr_decay, _decay(phase, head=False)
+        groups.append({"params": [source.weight], "lr": rate, "weight_decay": decay})
+        groups.append({"params": [source.bias], "lr": rate, "weight_decay": 0.0})
     return _create(groups, phase.optimizer)
 
 
@@ -49,10 +54,13 @@ def _groups(model: nn.Module, plan: FreezePlan, phase: GradientPhase) -> Iterato
         learning = [(name, parameter) for name, parameter in learning if parameter.requires_grad]
         plain = [p for name, p in learning if p.ndim <= 1 or name in excluded]
         decayed = [p for name, p in learning if not (p.ndim <= 1 or name in excluded)]
-        decay = 0.0 if phase.l2_sp and stage.name != HEAD else phase.optimizer.weight_decay
-        for parameters, own in ((decayed, decay), (plain, 0.0)):
+        for parameters, own in ((decayed, _decay(phase, head=stage.name == HEAD)), (plain, 0.0)):
             if parameters:
                 yield {"params": parameters, "lr": rates[stage.name], "weight_decay": own}
+
+
+def _decay(phase: GradientPhase, *, head: bool) -> float:
+    return 0.0 if phase.l2_sp and not head else phase.optimizer.weight_decay
 
 
 def _create(groups: list[dict[str, Any]], options: OptimizerOptions) -> torch.optim.Optimizer:

@@ -21,6 +21,7 @@ from finetune.features.cutting import Uncuttable
 from finetune.features.views import StoredViews, stored_loader
 from finetune.model.normalise import normalise
 from finetune.recipe.schema import AugmentOptions, GradientPhase
+from finetune.training.co_tuning import CoTuning
 from finetune.training.freeze import FreezePlan
 from finetune.training.length import epochs_begun
 from finetune.training.pictures import pictures_of
@@ -58,12 +59,15 @@ class Passage:
         pass_through: Logits of a batch's inputs, with gradients for what trains.
         logits: Logits ``[N, C]`` of images as prediction gives them.
         epoch: The batches of an epoch, from 0, once more.
+        co_tuning: What learns beside the network's own head, if anything does: behind the logits
+            of ``pass_through`` come those of its head then, ``[N, C + S]``.
     """
 
     loader: DataLoader[Any]
     pass_through: Forward
     logits: Callable[[Sequence[Item]], np.ndarray]
     epoch: Callable[[int], DataLoader[Any]]
+    co_tuning: CoTuning | None = None
 
 
 def passage_of(
@@ -75,6 +79,7 @@ def passage_of(
     position: int,
     first_epoch: int = 0,
     first_batch: int = 0,
+    co_tuning: CoTuning | None = None,
 ) -> Passage:
     """The way of ``fit``'s images through ``model``, to which ``plan`` has been applied.
 
@@ -91,12 +96,14 @@ def passage_of(
         if rows is not None:
             from_rows = _stored_batches(setting, rows, fit, phase, position)
             loader = from_rows(first_epoch, first_batch)
-            through = _compiled(setting, stored_forward(setting, stored.halves))
-            return Passage(loader, through, stored.logits, from_rows)
+            own = stored_forward(setting, stored.halves)
+            through = _compiled(setting, _with_source(setting, model, own, halves, co_tuning))
+            return Passage(loader, through, stored.logits, from_rows, co_tuning)
     live = partial(live_loader, setting, fit.train, plan, phase, position)
-    through = _compiled(setting, live_forward(setting, model, halves))
+    own = live_forward(setting, model, halves)
+    through = _compiled(setting, _with_source(setting, model, own, halves, co_tuning))
     loader = live(first_epoch, first_batch)
-    return Passage(loader, through, _live_logits(setting, model, phase, fit), live)
+    return Passage(loader, through, _live_logits(setting, model, phase, fit), live, co_tuning)
 
 
 def _stored_batches(
@@ -184,6 +191,20 @@ def stored_forward(setting: Setting, halves: Halves) -> Forward:
         return crossing.to(setting.device).float()
 
     return Forward(enter, halves.suffix)
+
+
+def _with_source(
+    setting: Setting,
+    model: nn.Module,
+    own: Forward,
+    halves: Halves | None,
+    co_tuning: CoTuning | None,
+) -> Forward:
+    """``own`` with the logits of the source head behind its own, if one learns."""
+    if co_tuning is None:
+        return own
+    first = halves.first if halves else None
+    return Forward(own.enter, co_tuning.both_heads(model, first, setting.spec.size))
 
 
 def _live_logits(

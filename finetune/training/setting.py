@@ -24,7 +24,7 @@ from finetune.features.extraction import features, passed
 from finetune.features.form import Form
 from finetune.features.frozen import FrozenOutputs, about
 from finetune.features.store import FeatureStore, Shelf
-from finetune.model.head import classifier
+from finetune.model.head import SourceHead, classifier
 from finetune.model.stages import HEAD
 from finetune.recipe.schema import AugmentOptions, GradientPhase, Recipe
 from finetune.training.log import Log
@@ -72,6 +72,7 @@ class Setting:
         checkpoints: Where finished phases leave their results.
         log: Where epochs are logged.
         reporter: Who is told.
+        source_head: The classifier that the weights were learnt with; None: they have none.
     """
 
     recipe: Recipe
@@ -84,6 +85,7 @@ class Setting:
     checkpoints: Path
     log: Log
     reporter: Reporter
+    source_head: SourceHead | None = None
     _features: dict[str, np.ndarray] = field(default_factory=dict)
     _said: set[str] = field(default_factory=set)
 

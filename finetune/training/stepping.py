@@ -16,6 +16,7 @@ from finetune.model.device import free_memory, is_out_of_memory, not_enough_memo
 from finetune.recipe.schema import GradientPhase
 from finetune.training.anchoring import Anchor
 from finetune.training.balance import class_counts
+from finetune.training.co_tuning import CoTuning
 from finetune.training.criterion import Criterion
 from finetune.training.freeze import FreezePlan
 from finetune.training.mixing import Targets, draw_mix, mixed
@@ -48,6 +49,8 @@ class Stepper:
         mend: What to tell the user where not even one image fits.
         tell: Is told of a batch that didn't fit.
         anchor: What holds the backbone near its pretrained weights, if anything does.
+        co_tuning: What learns beside the network's own head, if anything does; ``pass_through``
+            gives its logits too.
 
     Attributes:
         optimizer: The phase's.
@@ -67,16 +70,19 @@ class Stepper:
         mend: str,
         tell: Callable[[str], None],
         anchor: Anchor | None = None,
+        co_tuning: CoTuning | None = None,
     ) -> None:
         self.phase = phase
         self.pass_through = pass_through
-        self.criterion = criterion
+        self.criterion = co_tuning.beside(criterion) if co_tuning else criterion
         self.device = device
         self.factor = factor
         self.mend = mend
         self.tell = tell
         self.anchor = anchor
-        self.optimizer = build_optimizer(model, plan, phase)
+        self.co_tuning = co_tuning
+        source = co_tuning.source if co_tuning else None
+        self.optimizer = build_optimizer(model, plan, phase, source)
         self.most = phase.batch_size + 1  # one image left over joins the batch before it
         self._half = number_format == BFLOAT16
         self._learning = [p for group in self.optimizer.param_groups for p in group["params"]]
@@ -214,6 +220,7 @@ def stepper_for(
     pass_through: Forward,
     factor: Factor,
     tell: Callable[[str], None],
+    co_tuning: CoTuning | None = None,
 ) -> Stepper:
     """A `Stepper` for a phase over ``items``; ``plan`` has been applied to ``model``."""
     counts = class_counts(setting.labels(items), len(setting.manifest.classes))
@@ -229,4 +236,5 @@ def stepper_for(
         less_memory(phase, setting.spec.size),
         tell,
         Anchor.of(setting.pristine, model, plan, phase),
+        co_tuning,
     )

@@ -62,6 +62,31 @@ def test_every_tensor_but_the_head_is_loaded(
     assert not loaded.model.training
 
 
+@pytest.mark.parametrize("name", ["test_resnet", "test_vit", "test_convnext", "test_efficientnet"])
+def test_the_head_that_is_left_out_is_told(
+    load: Callable[..., Loaded], make_model: Make, tmp_path: Path, name: str
+) -> None:
+    source = make_model(name)
+    save_file({n: t.half() for n, t in source.state_dict().items()}, tmp_path / "w.safetensors")
+    head = load(tmp_path / "w.safetensors", name).source_head
+    assert head is not None
+    assert head.weight.equal(classifier(source).weight.half().float())
+    assert head.bias.equal(classifier(source).bias.half().float())
+    assert head.layer().weight.equal(head.weight)
+
+
+def test_a_head_that_does_not_fit_is_none(
+    load: Callable[..., Loaded], weights_file: Path, tmp_path: Path
+) -> None:
+    tensors, path = load_file(weights_file), tmp_path / "odd.safetensors"
+    weight, bias = tensors["fc.weight"], tensors["fc.bias"]
+    odd = [(weight[:, 1:], bias), (weight, bias[1:]), (weight, bias[0]), (weight * torch.inf, bias)]
+    for other, own in odd:
+        save_file(tensors | {"fc.weight": other.contiguous(), "fc.bias": own.clone()}, path)
+        assert load(path).source_head is None
+    assert load("none").source_head is None
+
+
 def test_the_network_lies_channels_last(load: Callable[..., Loaded], weights_file: Path) -> None:
     convolutions = [p for p in load(weights_file).model.parameters() if p.ndim == 4]
     assert all(p.is_contiguous(memory_format=torch.channels_last) for p in convolutions)

@@ -125,6 +125,7 @@ def _drop_ruled_out(phase: dict[str, Any]) -> None:
         phase.pop("swa", None)
     if phase.get("train") == "head":
         phase.pop("l2_sp", None)
+        phase.pop("co_tuning", None)
 
 
 def _raise_rates(optimizer: dict[str, Any]) -> None:

@@ -154,6 +154,10 @@ def test_a_wrong_value_is_told_in_plain_words(text: str, message: str) -> None:
             "phases.0.l2_sp: holds the backbone, of which nothing trains here; remove it",
         ),
         (
+            "name: p\n    train: head\n    epochs: 3\n    co_tuning: 2.3",
+            "phases.0.co_tuning: holds the backbone, of which nothing trains here; remove it",
+        ),
+        (
             "name: p\n    train: all\n    epochs: 3\n    interpolate: 0.5",
             "phases.0.interpolate: must be true or false; got 0.5",
         ),

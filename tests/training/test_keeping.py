@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import timm
 import torch
+from safetensors.torch import save_file
 
 import finetune
 from finetune.console import Silent, Task
@@ -44,8 +46,11 @@ MEAN = [
     "phases.tune.swa={epochs: 2}",
 ]
 ANCHOR = [*ACCUMULATE, "phases.tune.batch_norm=train", "phases.tune.l2_sp=1"]
+BESIDE = [*ACCUMULATE, "phases.tune.co_tuning=2"]
 MIXED = [*STOPPING, "phases.tune.ema={decay: 0.9}", "phases.tune.interpolate=true"]
 MIXED_NORM = [*NORM, "phases.tune.swa={epochs: 1}", "phases.tune.interpolate=true"]
+WEIGHTS = "weights.safetensors"
+"""Beside the recipe, for the options that want weights."""
 KEPT = ["checkpoint.steps=1"]
 
 
@@ -111,6 +116,8 @@ def data(tmp_path_factory: pytest.TempPathFactory, write_photos: Callable[..., P
 def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("recipe") / "tune.yaml"
     path.write_text("extends: full_finetune\nphases: [{name: tune, train: last_1, epochs: 2}]\n")
+    torch.manual_seed(1)
+    save_file(timm.create_model("test_resnet").state_dict(), path.with_name(WEIGHTS))
     return path
 
 
@@ -135,8 +142,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory, data: Path, recipe: Path) ->
 def train(
     data: Path, recipe: Path, out: Path, overrides: Sequence[str], reporter: Silent
 ) -> finetune.Run:
+    weights = recipe.with_name(WEIGHTS) if set(BESIDE) <= set(overrides) else "none"
     return finetune.train(
-        data, recipe, overrides=[*BASE, *overrides], weights="none", out=out, reporter=reporter
+        data, recipe, overrides=[*BASE, *overrides], weights=weights, out=out, reporter=reporter
     )
 
 
@@ -164,6 +172,7 @@ def same(resumed: finetune.Run, whole: finetune.Run) -> None:
         *((BALANCED, after) for after in (4, 10, 18)),
         *((MEAN, after) for after in (4, 10, 18)),
         *((ANCHOR, after) for after in (4, 12)),
+        *((BESIDE, after) for after in (4, 10, 18)),
         *((MIXED, after) for after in (4, 18)),
         *((MIXED_NORM, after) for after in (4, 18)),
     ],
