@@ -70,7 +70,7 @@ def range_test(setting: Setting, position: int, rates: Sequence[float], folder: 
     with (
         setting.reporter.task(f"{phase.name}, rates rising", len(rates), "steps") as task,
         shortened_products(setting.device),
-        memory_told(less_memory(phase, setting.spec.size)),
+        memory_told(less_memory(phase, setting.at(phase.size).spec.size)),
     ):
         for loss in _losses(setting, model, phase, position, rates):
             losses.append(loss)
@@ -101,7 +101,7 @@ def _losses(
     rates: Sequence[float],
 ) -> Iterator[float]:
     """The mean loss of each step, before it is taken, as long as they are asked for."""
-    train = setting.manifest.part("train")
+    train, sized = setting.manifest.part("train"), setting.at(phase.size)
     changed = {"epochs": None, "steps": len(rates), "early_stopping": None}
     short = phase.at(1.0).model_copy(update=changed)  # so that the schedule's factor is the rate
     # No more images than the steps pass: what frozen stages make of others would be for nothing.
@@ -110,9 +110,9 @@ def _losses(
     plan.apply(model)
     beside = CoTuning.of(setting, train, short)
     fit, at = Fit("range test", some, (), ()), rates.__getitem__
-    passage = passage_of(setting, fit, model, plan, short, position, co_tuning=beside)
+    passage = passage_of(sized, fit, model, plan, short, position, co_tuning=beside)
     tell, through = setting.reporter.say, passage.pass_through
-    stepper = stepper_for(setting, train, model, plan, short, through, at, tell, beside)
+    stepper = stepper_for(sized, train, model, plan, short, through, at, tell, beside)
     step = count()
     for epoch in count():
         place = (setting.recipe.seed, "step", position, epoch)

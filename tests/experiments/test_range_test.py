@@ -60,6 +60,13 @@ def test_the_rate_is_the_first_stages_too(photos: Photos) -> None:
     assert even.losses != falling.losses
 
 
+def test_pictures_are_of_the_phases_own_size(photos: Photos) -> None:
+    data = photos(TWO)
+    own = found_in(data, "full_finetune", "phases.tune.size=24")
+    assert own == found_in(data, "full_finetune", "input.size=24")
+    assert own != found_in(data, "full_finetune")
+
+
 def test_phases_before_it_are_run_and_epochs_of_it_do_not_matter(photos: Photos) -> None:
     told = {"train": "head", "batch_size": 8, "optimizer": {"lr": 0.05}}
     phases = [{"name": "first", "epochs": 2, **told}, {"name": "tune", "epochs": 1, **told}]
