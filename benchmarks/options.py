@@ -122,7 +122,9 @@ def measure(datasets: Path, weights: Path, case: Case, option: str, epochs: int)
             reporter=Silent(),
         )
         frame = pd.read_csv(run.directory.predictions, keep_default_na=False)
-        table = frame.query("split == 'test'").set_index("path")
+        test = frame.query("split == 'test'")
+        root = (datasets / case.data).resolve()
+        table = test.set_index(test.path.map(lambda path: Path(path).relative_to(root).as_posix()))
         seconds = sum(phase["seconds"] for phase in run.phases["phases"])
     correct = {str(path): bool(r) for path, r in (table.label == table.predicted).items()}
     labels = {str(path): str(label) for path, label in table.label.items()}
