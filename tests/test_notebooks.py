@@ -59,7 +59,7 @@ _SHOWN = {
 def place(
     tmp_path: Path, write_photos: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> Path:
-    """What the notebooks suppose, as a working directory; kernels get one core and no hub."""
+    """What the notebooks suppose, as a working directory; kernels get one thread and no hub."""
     write_photos(tmp_path / "photos", _PICTURES, noise=120)
     (tmp_path / "new_pictures").mkdir()
     for name in _PICTURES:
