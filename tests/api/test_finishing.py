@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import timm
@@ -15,6 +16,8 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 
 import finetune
 from finetune.console import Silent
+from finetune.deploy.bundle import Classifier
+from finetune.deploy.prediction import Seen, look
 
 TINY = ["data.workers=0", "model.backbone=test_resnet", "input.size=48", "evaluate.bootstrap=100"]
 
@@ -105,12 +108,17 @@ def test_pictures_of_another_size_pass(data: Path, tmp_path: Path) -> None:
 
 
 def test_what_a_tuned_network_makes_of_the_test_part_is_not_taken_from_the_store(
-    data: Path, tmp_path: Path
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    looked: list[int] = []
+
+    def counting(classifier: Classifier, files: Sequence[Path], *rest: Any) -> Seen:
+        looked.append(len(files))
+        return look(classifier, files, *rest)
+
+    monkeypatch.setattr("finetune.api.finishing.look", counting)
     trained(data, tmp_path / "first")
-    with counted() as passed:
-        run = trained(
-            data, tmp_path / "tuned", "phases.tune.epochs=1", "keep=last", recipe="full_finetune"
-        )
-    assert passed[-1] > 0
-    assert run.metrics["n"] in passed
+    assert looked == []
+    tuned = ("phases.tune.epochs=1", "keep=last")
+    run = trained(data, tmp_path / "tuned", *tuned, recipe="full_finetune")
+    assert looked == [run.metrics["n"]]
