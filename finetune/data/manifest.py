@@ -89,7 +89,8 @@ _VALUES = attrgetter(*COLUMNS)
 
 def spread(items: Sequence[Item], count: int) -> list[Item]:
     """At most ``count`` of the items, from all over: neighbours are of one class."""
-    return list(items[:: max(1, len(items) // max(1, count))])[:count]
+    few = min(count, len(items))
+    return [items[place * len(items) // few] for place in range(few)]
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from finetune.data.manifest import Item, Manifest, part_named, read_manifest
+from finetune.data.manifest import Item, Manifest, part_named, read_manifest, spread
 from finetune.errors import DataError
 
 NAMES = st.text(st.characters(exclude_characters="\0"), max_size=12)
@@ -58,3 +59,15 @@ def test_other_files_are_no_manifest(tmp_path, text):
         (tmp_path / "data.csv").write_text(text)
     with pytest.raises(DataError, match=r"data\.csv"):
         read_manifest(tmp_path / "data.csv", tmp_path)
+
+
+@given(images=st.integers(0, 300), count=st.integers(1, 300))
+def test_a_few_items_come_from_all_over(images, count):
+    items = [Item(path=str(number), label="a") for number in range(images)]
+
+    places = [int(item.path) for item in spread(items, count)]
+
+    gaps = [after - before for before, after in pairwise([*places, images])]
+    assert len(places) == min(count, images)
+    assert places[:1] == [0][:images]
+    assert not gaps or max(gaps) - min(gaps) <= 1
