@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Sampler
 
 from finetune.data.fitting import Pixels
 from finetune.data.images import ImageFiles, Key, Sample
+from finetune.data.transfer import to_device
 from finetune.errors import DataError, FinetuneError
 from finetune.text import printable
 
@@ -40,12 +41,9 @@ class Batch:
         return self.images
 
     def to(self, device: torch.device) -> Batch:
-        """The same on ``device``; from pinned memory the copy doesn't block."""
-        return replace(
-            self,
-            images=self.images.to(device, non_blocking=True),
-            labels=self.labels.to(device, non_blocking=True),
-        )
+        """The same on ``device``, but for the indices."""
+        images, labels = (to_device(each, device) for each in (self.images, self.labels))
+        return replace(self, images=images, labels=labels)
 
     def pin_memory(self) -> Batch:
         """The same in page-locked memory; the DataLoader calls it where there is a GPU."""

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 from finetune.data.batches import TrainBatches
 from finetune.data.images import Key, view_number
 from finetune.data.loaders import EpochLoader
+from finetune.data.transfer import to_device
 from finetune.features.form import Form
 from finetune.features.segments import Row
 
@@ -36,10 +37,8 @@ class StoredBatch:
         return self.crossing
 
     def to(self, device: torch.device) -> StoredBatch:
-        """The same on ``device``; from pinned memory the copy doesn't block."""
-        return StoredBatch(
-            self.crossing.to(device, non_blocking=True), self.labels.to(device, non_blocking=True)
-        )
+        """The same on ``device``."""
+        return StoredBatch(to_device(self.crossing, device), to_device(self.labels, device))
 
     def pin_memory(self) -> StoredBatch:
         """The same in page-locked memory; the DataLoader calls it where there is a GPU."""
@@ -51,7 +50,7 @@ class StoredViews(Dataset[StoredBatch]):
 
     Args:
         rows: From the store, by key.
-        keys: The keys of each image's views, N of the same length.
+        keys: The keys of each image's views, for N images.
         labels: Class indices, int64 ``[N]``.
         form: Of a row.
     """

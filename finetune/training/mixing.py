@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import torch
 
+from finetune.data.transfer import to_device
 from finetune.recipe.schema import GradientPhase
 from finetune.training.seeding import seed_of
 
@@ -39,7 +40,7 @@ class Mix:
 
         A box wants pictures ``[N, 3, H, W]``, and covers whole pixels.
         """
-        others = inputs[self.partners.to(inputs.device)]
+        others = inputs[to_device(self.partners, inputs.device)]
         if self.box is None:
             return inputs * self.share + others * (1 - self.share), self.share
         height, width = inputs.shape[-2:]
@@ -106,7 +107,7 @@ def mixed(
     if mix is None:
         return inputs, Targets(labels)
     blend, share = mix.of(inputs)
-    return blend, Targets(labels, labels[mix.partners.to(labels.device)], share)
+    return blend, Targets(labels, labels[to_device(mix.partners, labels.device)], share)
 
 
 def _box(share: float, draw: random.Random) -> Box:
