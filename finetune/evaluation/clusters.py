@@ -1,7 +1,8 @@
-"""Images that come in groups: how many independent ones they are worth."""
+"""Images that come in groups: how many independent ones they are worth, and how sure means are."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -59,6 +60,21 @@ def effective_size(hits: npt.NDArray[np.bool_], groups: Groups | None, confidenc
     level = (1 + confidence) / 2
     known = float(stdtrit(count - 1, level) / stdtrit(len(sizes) - 1, level))
     return count / design_effect(hits, groups) * min(known, 1.0) ** 2
+
+
+def standard_error(values: npt.NDArray[np.float64], groups: Groups | None) -> float | None:
+    """How far off the mean of ``values`` ``[N]`` may be; None for fewer than two groups.
+
+    Groups were drawn, not images: what counts is how far each group's sum of deviations is from 0
+    (the linearised variance of a mean in a one-stage cluster sample; Cochran 1977, section 9.3).
+    Where each image is a group of its own it is the usual ``s / sqrt(N)``.
+    """
+    _, member = np.unique(np.arange(len(values)) if groups is None else groups, return_inverse=True)
+    sums = np.bincount(member, weights=values - values.mean()) if len(values) else np.empty(0)
+    count = len(sums)
+    if count < 2:
+        return None
+    return math.sqrt(count / (count - 1) * float(np.square(sums).sum())) / len(values)
 
 
 def design_effect(hits: npt.NDArray[np.bool_], groups: Groups) -> float:

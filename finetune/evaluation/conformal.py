@@ -8,31 +8,40 @@ Wasserman 2019). It needs no random numbers, and few lines; so no library is ask
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import numpy.typing as npt
+
+from finetune.evaluation.clusters import Groups
 
 Array = npt.NDArray[np.float64]
 
 
-def loss_limit(losses: Array, coverage: float) -> float | None:
+def loss_limit(losses: Array, coverage: float, groups: Groups | None = None) -> float | None:
     """The largest log loss at which a class is still in the set.
 
     It is the ``ceil((n + 1) * coverage)``-th smallest of the true classes' losses. Then the set of
     a new image, drawn as these were, holds its class with a chance from ``coverage`` to
     ``coverage + 1 / (n + 1)``.
 
+    Of images in groups, new ones come from groups that were not seen. Groups count alike then,
+    and each image for its part of its group (Lee, Barber and Willett 2023, "Distribution-free
+    inference with hierarchical data"); so n is the number of groups.
+
     Args:
-        losses: The log loss of each image ``[n]`` that the weights were not fitted to.
+        losses: The log loss of each image ``[N]`` that the weights were not fitted to.
         coverage: What is promised, between 0 and 1.
+        groups: The images' groups ``[N]``; None: each its own.
 
     Returns:
-        The limit; None where n images can't keep the promise: it takes
-        ``coverage / (1 - coverage)`` of them.
+        The limit; None where they can't keep the promise: it takes ``coverage / (1 - coverage)``
+        groups.
     """
-    rank = math.ceil(round((len(losses) + 1) * coverage, 9))  # 0.9 * 10 is 9, not 9.000000001
-    return float(np.sort(losses)[rank - 1]) if rank <= len(losses) else None
+    own = np.arange(len(losses)) if groups is None else groups
+    _, member, sizes = np.unique(own, return_inverse=True, return_counts=True)
+    order = np.argsort(losses, kind="stable")
+    reached = np.cumsum(1 / sizes[member[order]])  # groups below each loss, of n + 1
+    enough = np.flatnonzero(reached >= (len(sizes) + 1) * coverage - 1e-9)  # 0.9 * 10 is 9
+    return float(losses[order[enough[0]]]) if len(enough) else None
 
 
 def prediction_sets(possible: Array, limit: float) -> npt.NDArray[np.bool_]:

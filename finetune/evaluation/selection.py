@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from finetune.evaluation.calibration import fit_temperature, log_losses
+from finetune.evaluation.clusters import Groups, standard_error
+from finetune.text import plural
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,8 @@ class Comparison:
     Attributes:
         rival: Position of the phase that it has to beat.
         gain: Mean of the rival's log loss less its own, image by image, in nats.
-        error: Standard error of that mean; None for fewer than two images.
+        error: Standard error of that mean, between groups where images come in some; None for
+            fewer than two images or groups.
     """
 
     rival: int
@@ -62,6 +64,7 @@ def choose_phase(
     *,
     judged_on: str,
     weights: npt.NDArray[np.float64] | None = None,
+    groups: Groups | None = None,
 ) -> Choice:
     """Keep a later phase where its log loss is better by more than one standard error.
 
@@ -76,6 +79,7 @@ def choose_phase(
         names: The phases' names.
         judged_on: What the images are, for the sentences: ``validation images``.
         weights: What each image counts for, ``[N]``, 1 in the mean; None: all the same.
+        groups: The images' groups ``[N]``, of which each tells but once; None: each its own.
     """
     temperatures = tuple(fit_temperature(each, labels, weights) for each in logits)
     counted = 1.0 if weights is None else weights
@@ -83,10 +87,11 @@ def choose_phase(
         counted * log_losses(each, labels, temperature)
         for each, temperature in zip(logits, temperatures, strict=True)
     ]
-    comparisons = _compare(losses)
+    comparisons = _compare(losses, groups)
     kept = max([0] + [i for i, each in enumerate(comparisons, 1) if each.better])
     means = tuple(float(each.mean()) for each in losses) if len(labels) else ()
     judged = f"{len(labels):,} {judged_on}"
+    judged += "" if groups is None else f" in {plural(len(np.unique(groups)), 'group')}"
     judged += "" if weights is None else ", all classes counting alike"
     return Choice(
         kept=kept,
@@ -97,13 +102,14 @@ def choose_phase(
     )
 
 
-def _compare(losses: Sequence[npt.NDArray[np.float64]]) -> tuple[Comparison, ...]:
+def _compare(
+    losses: Sequence[npt.NDArray[np.float64]], groups: Groups | None
+) -> tuple[Comparison, ...]:
     best, comparisons = 0, []
     for position in range(1, len(losses)):
         gains = losses[best] - losses[position]
-        count = len(gains)
-        error = float(gains.std(ddof=1)) / math.sqrt(count) if count > 1 else None
-        comparison = Comparison(best, float(gains.mean()) if count else 0.0, error)
+        mean = float(gains.mean()) if len(gains) else 0.0
+        comparison = Comparison(best, mean, standard_error(gains, groups))
         comparisons.append(comparison)
         best = position if comparison.better else best
     return tuple(comparisons)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,8 @@ import numpy as np
 from finetune.data.manifest import Item
 from finetune.evaluation.bootstrap import resample
 from finetune.evaluation.calibration import log_losses
-from finetune.evaluation.intervals import Score, at_least_as_wide, wilson
+from finetune.evaluation.clusters import Groups, effective_size, group_numbers
+from finetune.evaluation.intervals import Score, at_least_as_wide, effective_wilson
 from finetune.evaluation.power_law import forecast
 from finetune.experiments.directory import FoldDirectory
 from finetune.experiments.learning_curve import MORE, LearningCurve, Point
@@ -107,7 +108,7 @@ class CurveTracing:
                 size=size,
                 images=self._images(size),
                 per_class=float(sizes[i]),
-                accuracy=_with_floor(spans[0][i], len(labels), evaluate.confidence),
+                accuracy=self._with_floor(spans[0][i], right[:, i] == 1),
                 log_loss=spans[1][i],
             )
             for i, size in enumerate(self.sizes)
@@ -126,12 +127,26 @@ class CurveTracing:
         recipe = self.setting.recipe
         generator = np.random.default_rng(recipe.seed)
         parts = []
-        for counts in resample(labels, recipe.evaluate.bootstrap, recipe.seed):
+        for counts in resample(labels, recipe.evaluate.bootstrap, recipe.seed, self._groups):
             chance = np.full(self.repeats, 1 / self.repeats)
             repeats = generator.multinomial(self.repeats, chance, size=counts.shape[1])
-            by_repeat = np.stack([each @ counts for each in values]) / len(labels)  # [R, S, B]
+            by_repeat = np.stack([each @ counts for each in values]) / counts.sum(0)  # [R, S, B]
             parts.append(np.einsum("rsb,br->sb", by_repeat, repeats) / self.repeats)
         return np.concatenate(parts, axis=1)
+
+    @cached_property
+    def _groups(self) -> Groups | None:
+        return group_numbers([item.group for item in self.judged])
+
+    def _with_floor(self, score: Score, right: np.ndarray) -> Score:
+        """An accuracy's interval, no narrower than that of the test images alone.
+
+        ``right`` says of each repeat's answers, ``[R, N]``, which are.
+        """
+        assert score.value is not None
+        level = self.setting.recipe.evaluate.confidence
+        worth = float(np.mean([effective_size(each, self._groups, level) for each in right]))
+        return at_least_as_wide(score, effective_wilson(score.value, worth, level), 1.0)
 
     def _images(self, size: int) -> int:
         return len(nested_subset(self.pool, size, self.setting.recipe.seed, 0))
@@ -146,9 +161,3 @@ def _spans(means: np.ndarray, drawn: np.ndarray, confidence: float) -> list[Scor
         Score(float(m), float(min(a, m)), float(max(b, m)))
         for m, a, b in zip(means, low, high, strict=True)
     ]
-
-
-def _with_floor(score: Score, images: int, confidence: float) -> Score:
-    """An accuracy's interval, no narrower than that of the test images alone."""
-    assert score.value is not None
-    return at_least_as_wide(score, wilson(score.value * images, images, confidence), 1.0)

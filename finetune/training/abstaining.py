@@ -11,6 +11,7 @@ from torch import nn
 from finetune.data.manifest import Item
 from finetune.evaluation.abstention import Abstention, Conformal, Precision, Unlike
 from finetune.evaluation.calibration import log_losses, softmax
+from finetune.evaluation.clusters import Groups
 from finetune.evaluation.conformal import loss_limit
 from finetune.evaluation.novelty import (
     chosen,
@@ -34,12 +35,22 @@ class Held:
     Attributes:
         logits: ``[N, C]``.
         labels: Class indices ``[N]``.
+        groups: The images' groups ``[N]``; None: each its own.
         temperature: What the logits are divided by.
     """
 
     logits: np.ndarray
     labels: np.ndarray
+    groups: Groups | None
     temperature: float
+
+    @property
+    def words(self) -> str:
+        """How many images they are of."""
+        images = plural(len(self.labels), "image")
+        if self.groups is None:
+            return images
+        return f"{images} in {plural(len(np.unique(self.groups)), 'group')}"
 
 
 def fit_abstention(setting: Setting, model: nn.Module, held: Held, *, pristine: bool) -> Abstention:
@@ -64,7 +75,7 @@ def _precision(setting: Setting, held: Held) -> Precision | None:
         return None
     probabilities = softmax(held.logits, held.temperature)
     thresholds = precision_thresholds(
-        probabilities, held.labels, options.precision, options.confidence
+        probabilities, held.labels, options.precision, options.confidence, held.groups
     )
     never = [name for name, each in zip(classes, thresholds, strict=True) if each is None]
     if never:
@@ -73,7 +84,8 @@ def _precision(setting: Setting, held: Held) -> Precision | None:
             f"A precision of {options.precision:g} can't be shown for "
             f"{plural(len(never), 'class', 'classes')}, which `predict --abstain` never answers: "
             f"{listed(never)}. It takes at least {plural(needed, 'image')} taken for the class, "
-            "all right, that the weights have not seen."
+            "all right, that the weights have not seen"
+            f"{'' if held.groups is None else ', of as many groups'}."
         )
     return Precision(options.precision, tuple(thresholds), len(held.labels))
 
@@ -82,11 +94,12 @@ def _conformal(setting: Setting, held: Held) -> Conformal | None:
     coverage = setting.recipe.evaluate.coverage
     if coverage is None:
         return None
-    limit = loss_limit(log_losses(held.logits, held.labels, held.temperature), coverage)
+    losses = log_losses(held.logits, held.labels, held.temperature)
+    limit = loss_limit(losses, coverage, held.groups)
     if limit is None:
         setting.reporter.warn(
-            f"There are no prediction sets: {plural(len(held.labels), 'image')} that the weights "
-            f"have not seen can't promise a coverage of {coverage:g}."
+            f"There are no prediction sets: {held.words} that the weights have not seen can't "
+            f"promise a coverage of {coverage:g}."
         )
         return None
     return Conformal(coverage, limit, len(held.labels))

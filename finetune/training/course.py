@@ -13,6 +13,7 @@ from torch import nn
 
 from finetune.data.manifest import Item
 from finetune.evaluation.abstention import Abstention
+from finetune.evaluation.clusters import group_numbers
 from finetune.model.head import classifier, set_head
 from finetune.recipe.schema import SolverPhase
 from finetune.text import plural
@@ -71,7 +72,8 @@ def run_course(setting: Setting) -> Trained:
         setting.pristine_features([*train, *validation])  # at once, with one progress bar
     verdict, results = _run_phases(setting, train, validation)
     kept = results[verdict.choice.kept] if verdict else results[-1]
-    logits, labels, source = calibration_set(setting, kept, verdict, train, validation)
+    logits, unseen, source = calibration_set(kept, verdict, train, validation)
+    labels = setting.labels(unseen)
     if setting.recipe.evaluate.calibrate == "none" or not len(labels):
         source = "nothing"
     temperature = temperature_of(setting, logits, labels)
@@ -83,7 +85,7 @@ def run_course(setting: Setting) -> Trained:
     if refitted:
         _refit(setting, model, results, kept, [*train, *validation])
     _shift_head(model, shift)
-    held = _held(setting, kept, logits, labels, validation, temperature)
+    held = _held(setting, kept, logits, unseen, validation, temperature)
     held = replace(held, logits=held.logits + shift)
     return Trained(
         model=model,
@@ -114,18 +116,15 @@ def _held(
     setting: Setting,
     kept: PhaseResult,
     logits: np.ndarray,
-    labels: np.ndarray,
+    unseen: Sequence[Item],
     validation: Sequence[Item],
     temperature: float,
 ) -> Held:
     """The images that calibrate and, where nothing was fitted on them, the validation images."""
-    if kept.out_of_fold is None:
-        return Held(logits, labels, temperature)
-    return Held(
-        np.concatenate([logits, kept.judged]),
-        np.concatenate([labels, setting.labels(validation)]),
-        temperature,
-    )
+    if kept.out_of_fold is not None:
+        logits, unseen = np.concatenate([logits, kept.judged]), [*unseen, *validation]
+    groups = group_numbers([item.group for item in unseen])
+    return Held(logits, setting.labels(unseen), groups, temperature)
 
 
 def _adjustment(setting: Setting, train: Sequence[Item], temperature: float) -> np.ndarray:

@@ -8,13 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from finetune.data.manifest import Item
+from finetune.evaluation.clusters import group_numbers
 from finetune.evaluation.selection import choose_phase
 from finetune.text import plural
+from finetune.training.probing import probe_logits
 from finetune.training.setting import Setting
-from finetune.training.solver import solve_head
-
-_FOLDS = 5
-"""As a solver phase has by default."""
 
 _NAMES = ("alone", "both")
 
@@ -34,7 +32,9 @@ def mirror_helps(alone: Setting, both: Setting) -> bool:
     """
     items = alone.manifest.part("train")
     logits = [_out_of_fold(each, items) for each in (alone, both)]
-    choice = choose_phase(logits, alone.labels(items), _NAMES, judged_on="training images")
+    groups = group_numbers([item.group for item in items])
+    labels, judged_on = alone.labels(items), "training images"
+    choice = choose_phase(logits, labels, _NAMES, judged_on=judged_on, groups=groups)
     (comparison,) = choice.comparisons
     helps = comparison.better
     alone.reporter.say(
@@ -47,12 +47,6 @@ def mirror_helps(alone: Setting, both: Setting) -> bool:
 
 
 def _out_of_fold(setting: Setting, items: Sequence[Item]) -> npt.NDArray[np.float32]:
-    return solve_head(
-        setting.pristine_features(items),
-        setting.labels(items),
-        len(setting.manifest.classes),
-        l2="auto",
-        folds=_FOLDS,
-        seed=setting.recipe.seed,
-        groups=[item.group for item in items],
-    ).out_of_fold
+    classes, groups = len(setting.manifest.classes), [item.group for item in items]
+    features, labels = setting.pristine_features(items), setting.labels(items)
+    return probe_logits(features, labels, classes, groups, setting.recipe.seed)

@@ -37,7 +37,18 @@ def probed(
     Raises:
         TrainingError: Features that are not numbers, or fewer than two images.
     """
-    head = solve_head(
+    logits = probe_logits(features, labels, num_classes, groups, seed)
+    return softmax(logits, fit_temperature(logits, labels))
+
+
+def probe_logits(
+    features: npt.NDArray[np.floating],
+    labels: npt.NDArray[np.integer],
+    num_classes: int,
+    groups: Sequence[str],
+    seed: int,
+) -> npt.NDArray[np.float32]:
+    """The logits ``[N, C]`` of such a probe; arguments and errors are those of `probed`."""
+    return solve_head(
         features, labels, num_classes, l2="auto", folds=_FOLDS, seed=seed, groups=groups
-    )
-    return softmax(head.out_of_fold, fit_temperature(head.out_of_fold, labels))
+    ).out_of_fold

@@ -30,18 +30,17 @@ class OutOfFold:
 
 
 def calibration_set(
-    setting: Setting,
     kept: PhaseResult,
     verdict: Verdict | None,
     train: Sequence[Item],
     validation: Sequence[Item],
-) -> tuple[np.ndarray, np.ndarray, str]:
-    """Logits and labels that the kept weights had not seen, and what they are."""
+) -> tuple[np.ndarray, Sequence[Item], str]:
+    """Images that the kept weights had not seen with their logits ``[M, C]``, and what they are."""
     if kept.out_of_fold is not None:
-        return kept.out_of_fold, setting.labels(train), "training images, out-of-fold"
+        return kept.out_of_fold, train, "training images, out-of-fold"
     if verdict is not None and verdict.out_of_fold:
-        return verdict.logits, setting.labels(verdict.items), "training images, out-of-fold"
-    return kept.judged, setting.labels(validation), "validation images"
+        return verdict.logits, verdict.items, "training images, out-of-fold"
+    return kept.judged, validation, "validation images"
 
 
 def out_of_fold(

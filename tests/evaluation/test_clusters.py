@@ -3,7 +3,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finetune.evaluation.clusters import design_effect, effective_size, group_numbers, share
+from finetune.evaluation.clusters import (
+    design_effect,
+    effective_size,
+    group_numbers,
+    share,
+    standard_error,
+)
 from finetune.evaluation.intervals import UNDEFINED, wilson
 
 
@@ -74,3 +80,24 @@ def test_beta_binomial_groups_are_covered() -> None:
         score = share(generator.random(96) < chances[groups], groups, 0.95)
         held += score.low <= 0.9 <= score.high
     assert held >= 0.92 * 400
+
+
+def test_the_standard_error_of_single_images_is_the_usual_one() -> None:
+    values = np.random.default_rng(3).normal(size=50)
+    usual = values.std(ddof=1) / np.sqrt(50)
+    assert standard_error(values, None) == pytest.approx(usual)
+    assert standard_error(values, np.arange(50)) == pytest.approx(usual)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(2, 30), st.integers(1, 9), st.integers(0, 1000))
+def test_copies_of_images_tell_nothing_more(n: int, copies: int, seed: int) -> None:
+    values = np.random.default_rng(seed).normal(size=n)
+    found = standard_error(np.repeat(values, copies), np.repeat(np.arange(n), copies))
+    assert found == pytest.approx(standard_error(values, None))
+
+
+@pytest.mark.parametrize("values", [[], [0.3]])
+def test_one_group_or_none_tells_nothing_of_the_error(values: list[float]) -> None:
+    assert standard_error(np.array(values), None) is None
+    assert standard_error(np.array(values * 5), np.zeros(5 * len(values), dtype=np.int64)) is None

@@ -37,3 +37,25 @@ def test_the_limit_of_one_set_of_losses_is_among_them() -> None:
     losses = np.random.default_rng(0).exponential(size=101)
     assert loss_limit(losses, 0.9) in losses
     assert (losses <= loss_limit(losses, 0.9)).mean() == pytest.approx(92 / 101)
+
+
+@pytest.mark.parametrize("copies", [1, 4])
+def test_copies_of_images_promise_nothing_more(copies: int) -> None:
+    losses = np.random.default_rng(0).exponential(size=30)
+    groups = np.repeat(np.arange(30), copies)
+    assert loss_limit(np.repeat(losses, copies), 0.9, groups) == loss_limit(losses, 0.9)
+    assert loss_limit(np.repeat(losses[:8], copies), 0.9, groups[: 8 * copies]) is None
+
+
+def test_the_promise_holds_for_images_of_groups_that_were_not_seen() -> None:
+    """Half of the groups have one picture and half have nine, with losses of their own."""
+    generator = np.random.default_rng(1)
+    sizes = np.tile([1, 9], 20)
+    groups = np.repeat(np.arange(40), sizes)
+    held = []
+    for _ in range(400):
+        own = generator.exponential(size=41)
+        losses = own[groups] + generator.exponential(size=len(groups)) * 0.1
+        limit = loss_limit(losses, 0.9, groups)
+        held.append(own[40] + generator.exponential() * 0.1 <= limit)
+    assert 0.9 - 0.045 <= np.mean(held) <= 0.9 + 1 / 41 + 0.045

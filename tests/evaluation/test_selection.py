@@ -118,3 +118,14 @@ def test_rare_classes_can_count_as_much_as_common_ones() -> None:
     )
     assert by_classes.kept == 1
     assert "all classes counting alike" in by_classes.reasons[1]
+
+
+def test_copies_of_the_judging_images_make_it_no_surer() -> None:
+    logits, labels = _phases([1.0, 1.2], n=40)
+    copied = [np.repeat(each, 9, 0) for each in logits], np.repeat(labels, 9), ["a", "b"]
+    alone = choose_phase(*copied, judged_on=ON).comparisons[0]
+    grouped = choose_phase(*copied, judged_on=ON, groups=np.repeat(np.arange(40), 9))
+    wider = 3 * np.sqrt((40 / 39) / (360 / 359))
+    assert grouped.comparisons[0].gain == alone.gain
+    assert grouped.comparisons[0].error == pytest.approx(wider * alone.error)
+    assert "360 validation images in 40 groups" in grouped.reasons[1]

@@ -59,3 +59,41 @@ def test_thresholds_are_too_low_no_more_often_than_allowed(sharp: float) -> None
             above = even[even >= limit]
             broken += (1 - (1 - above) ** sharp).mean() < 0.9
     assert broken <= 0.05 * 300 + 10
+
+
+def test_sixty_pictures_of_twelve_things_show_what_twelve_show() -> None:
+    falling, right = np.linspace(0.99, 0.6, 60), np.ones(60, dtype=bool)
+    assert threshold(falling, right, 0.95, 0.05) is not None
+    assert threshold(falling, right, 0.95, 0.05, np.arange(60) // 5) is None
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_enough_groups_show_it(size: int) -> None:
+    count = 80 * size
+    falling, right = np.linspace(0.99, 0.6, count), np.ones(count, dtype=bool)
+    assert threshold(falling, right, 0.95, 0.05, np.arange(count) // size) == falling[-1]
+
+
+def test_groups_of_one_image_change_nothing() -> None:
+    generator = np.random.default_rng(2)
+    confidences = generator.random(400)
+    correct = generator.random(400) < 0.5 + confidences / 2
+    plain = threshold(confidences, correct, 0.8, 0.05)
+    assert plain is not None
+    assert threshold(confidences, correct, 0.8, 0.05, np.arange(400)) == plain
+
+
+def test_groups_that_err_together_do_not_lower_thresholds() -> None:
+    """Five pictures of each thing, all right or all wrong, by the chance of their confidence."""
+    generator = np.random.default_rng(4)
+    broken = 0
+    for _ in range(40):
+        sure = generator.random(120)
+        right = generator.random(120) < 1 - (1 - sure) ** 3
+        confidences = np.repeat(sure, 5) + generator.random(600) * 1e-6
+        groups = np.repeat(np.arange(120), 5)
+        limit = threshold(confidences, np.repeat(right, 5), 0.9, 0.05, groups)
+        if limit is not None:
+            above = np.linspace(max(limit, 0.0), 1, 1001)
+            broken += (1 - (1 - above) ** 3).mean() < 0.9
+    assert broken <= 0.05 * 40 + 4

@@ -58,3 +58,20 @@ def test_it_is_the_same_once_more(photos: Photos) -> None:
 def test_without_a_test_part_there_is_no_judge(photos: Photos) -> None:
     with pytest.raises(DataError, match="no test part to judge"):
         _curve(photos({"red": 12, "green": 12}), "data.test=0")
+
+
+def test_groups_of_judging_images_widen_it(photos: Photos) -> None:
+    data = photos({"red": 48, "green": 48}, noise=110)
+    rows = [
+        f"{path.relative_to(data).as_posix()},{path.parent.name},{part},g{number // 6}"
+        for number, path in enumerate(sorted(data.rglob("*.png")))
+        for part in ["train" if number % 48 < 24 else "test"]
+    ]
+    table = data / "groups.csv"
+    table.write_text("\n".join(["path,label,split,group", *rows]), encoding="utf-8")
+    widths = []
+    for group in ("none", "auto"):
+        curve = _curve(table, f"data.group={group}", sizes=[4, 8])
+        widths.append([point.accuracy.high - point.accuracy.low for point in curve.points])
+    alone, grouped = widths
+    assert all(wide > 1.2 * narrow for wide, narrow in zip(grouped, alone, strict=True))

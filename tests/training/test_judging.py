@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from finetune.recipe.schema import Recipe
-from finetune.training.judging import ENOUGH, judged_folds, wants_folds
+from finetune.training.judging import ENOUGH, ENOUGH_GROUPS, judged_folds, wants_folds
 
 PROBE = {"name": "probe", "solver": "lbfgs"}
 TUNE = {"name": "tune", "train": "all", "epochs": 1}
@@ -38,3 +38,15 @@ def test_folds_are_for_a_choice_with_too_little_validation(
 ) -> None:
     recipe = Recipe.model_validate({"name": "r", "phases": phases, "keep": keep})
     assert wants_folds(recipe, validation) == wanted
+
+
+@pytest.mark.parametrize(("sizes", "folds"), [([350, *[5] * 130], 2), ([100] * 10, 3)])
+def test_one_large_group_does_not_judge_alone(sizes: list[int], folds: int) -> None:
+    groups = [f"g{number}" for number, size in enumerate(sizes) for _ in range(size)]
+    labels = np.arange(len(groups)) % 3
+
+    judged = judged_folds(labels, groups, 3, 1)
+
+    seen = {groups[place] for _, judge in judged for place in judge}
+    assert len(judged) == folds
+    assert len(seen) >= min(ENOUGH_GROUPS, len(sizes))
