@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,9 +57,7 @@ def predict(
     if out is not None:
         _refuse_existing(Path(out))
     classifier = load_bundle(Path(model))
-    names = [inputs] if isinstance(inputs, (str, PathLike)) else inputs
-    files = [fspath(name) for name in names]
-    predictions = predict_files(classifier, files, reporter, abstain=abstain)
+    predictions = predict_files(classifier, inputs, reporter, abstain=abstain)
     if out is not None:
         write_predictions(Path(out), predictions, classifier.classes)
     return to_frame(predictions, classifier.classes)
@@ -93,8 +90,7 @@ def embed(
         _refuse_other_ending(Path(out))
         _refuse_existing(Path(out))
     classifier = load_bundle(Path(model))
-    names = [inputs] if isinstance(inputs, (str, PathLike)) else inputs
-    embeddings = embed_files(classifier, [fspath(name) for name in names], reporter)
+    embeddings = embed_files(classifier, inputs, reporter)
     if out is not None:
         write_embeddings(Path(out), embeddings)
     return embeddings
@@ -106,8 +102,8 @@ def evaluate(
     """Score a classifier on labelled images that it has not learnt from.
 
     DATA may have fewer classes than the model; its test part is scored where it has one, all of it
-    otherwise. The intervals cover what the run's recipe says. ``predictions.csv`` and
-    ``metrics.json`` are written to ``out``.
+    otherwise. The intervals cover what the run's recipe says. ``predictions.csv``,
+    ``metrics.json`` and ``data.csv``, with the images' digests and groups, are written to ``out``.
 
     Returns:
         The contents of ``metrics.json``.
@@ -143,6 +139,7 @@ def evaluate(
     rows += unreadable(manifest, scored)
     directory = RunDirectory(target)
     write_predictions(directory.predictions, rows, classifier.classes)
+    manifest.write_csv(directory.data)
     directory.write_json(directory.metrics, metrics)
     return metrics
 

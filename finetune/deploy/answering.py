@@ -7,7 +7,7 @@ from pathlib import Path
 
 from finetune.console import Reporter, automatic
 from finetune.deploy.bundle import Classifier
-from finetune.deploy.inputs import find_images
+from finetune.deploy.inputs import Name, find_images
 from finetune.deploy.prediction import check_abstains, look, probabilities, reasons
 from finetune.evaluation.table import Prediction
 from finetune.model.device import pick_device
@@ -15,7 +15,7 @@ from finetune.model.device import pick_device
 
 def predict_files(
     classifier: Classifier,
-    inputs: Sequence[str],
+    inputs: Name | Sequence[Name],
     reporter: Reporter | None,
     *,
     abstain: bool = False,

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from finetune.console import Reporter, automatic
 from finetune.deploy.bundle import Classifier
-from finetune.deploy.inputs import find_images
+from finetune.deploy.inputs import Name, find_images
 from finetune.deploy.prediction import look
 from finetune.files import replacing
 from finetune.model.device import pick_device
@@ -63,7 +63,7 @@ class Embeddings:
 
 
 def embed_files(
-    classifier: Classifier, inputs: Sequence[str], reporter: Reporter | None
+    classifier: Classifier, inputs: Name | Sequence[Name], reporter: Reporter | None
 ) -> Embeddings:
     """The features of each image that ``inputs`` name.
 

@@ -15,7 +15,8 @@ from finetune.console import Reporter, Silent, automatic
 from finetune.data.loaders import Batch
 from finetune.data.loading import eval_loader, prediction_loader, worker_count
 from finetune.deploy.bundle import Classifier
-from finetune.deploy.inputs import find_images
+from finetune.deploy.inputs import Name, find_images
+from finetune.deploy.prediction import number_format_on
 from finetune.errors import DataError
 from finetune.evaluation.explanation import heat_map
 from finetune.evaluation.prediction import predict_logits
@@ -29,7 +30,7 @@ _BATCH = 16
 
 def explain_files(
     classifier: Classifier,
-    inputs: Sequence[str],
+    inputs: Name | Sequence[Name],
     reporter: Reporter | None,
     *,
     class_name: str | None = None,
@@ -102,8 +103,9 @@ def _explained(classifier: Classifier, batch: Batch, asked: int | None) -> list[
     model, device = classifier.model.to(pick_device()), pick_device()
     whole = replace(batch, indices=torch.arange(len(batch.images)))
     with Silent().task("", 0, "") as task:
-        classes = predict_logits(model, [whole], classifier.spec, device, task).argmax(1)
-    return _heated(classifier, batch.images, classes)
+        fast = number_format_on(device, classifier)
+        logits = predict_logits(model, [whole], classifier.spec, device, task, fast)
+    return _heated(classifier, batch.images, logits.argmax(1))
 
 
 def _heated(

@@ -5,14 +5,18 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Sequence
+from os import PathLike, fspath
 from pathlib import Path
 
 from finetune.data.files.decoding import SUFFIXES, suffix
 from finetune.errors import DataError
 from finetune.text import plural, printable
 
+Name = str | PathLike[str]
+"""Of an image, a folder or a glob."""
 
-def find_images(inputs: Sequence[str]) -> list[str]:
+
+def find_images(inputs: Name | Sequence[Name]) -> list[str]:
     """The files that ``inputs`` name, each once, in the order given and sorted in folders.
 
     A file is taken whatever its name. Of a folder, the files with an image's ending are taken, in
@@ -24,7 +28,8 @@ def find_images(inputs: Sequence[str]) -> list[str]:
     """
     found: dict[str, None] = {}
     faults = []
-    for name in inputs:
+    names = [inputs] if isinstance(inputs, str | PathLike) else inputs
+    for name in [fspath(each) for each in names]:
         paths = _expand(name)
         if not paths:
             faults.append(_fault(name))

@@ -64,9 +64,14 @@ def look(
         reporter.task(title, len(files), "images") as task,
     ):
         model = classifier.model.to(device)
-        fast = classifier.number_format if native_bfloat16(device) else FLOAT32
+        fast = number_format_on(device, classifier)
         rows = features(model, loader, classifier.spec, device, task, fast)
     return Seen(rows, answers(model, rows), errors)
+
+
+def number_format_on(device: torch.device, classifier: Classifier) -> str:
+    """What the body of ``classifier`` computes in on ``device``."""
+    return classifier.number_format if native_bfloat16(device) else FLOAT32
 
 
 def look_once(

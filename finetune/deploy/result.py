@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from os import PathLike, fspath
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -98,9 +98,7 @@ class Run:
             DataError: An input names no image.
             RunError: The model is to abstain and doesn't know when.
         """
-        names = [inputs] if isinstance(inputs, (str, PathLike)) else list(inputs)
-        files = [fspath(name) for name in names]
-        predictions = predict_files(self.classifier, files, reporter, abstain=abstain)
+        predictions = predict_files(self.classifier, inputs, reporter, abstain=abstain)
         return to_frame(predictions, self.classifier.classes)
 
     def embed(
@@ -117,8 +115,7 @@ class Run:
         Raises:
             DataError: An input names no image.
         """
-        names = [inputs] if isinstance(inputs, (str, PathLike)) else list(inputs)
-        return embed_files(self.classifier, [fspath(name) for name in names], reporter)
+        return embed_files(self.classifier, inputs, reporter)
 
     def backbone(
         self, out_indices: Sequence[int] | None = None, *, features_only: bool = True
@@ -158,9 +155,7 @@ class Run:
             DataError: An input names no image, an image can't be read, or there is no such class.
             WeightsError: The network gives no map of the picture.
         """
-        names = [inputs] if isinstance(inputs, (str, PathLike)) else list(inputs)
-        files = [fspath(name) for name in names]
-        return explain_files(self.classifier, files, reporter, class_name=class_name)
+        return explain_files(self.classifier, inputs, reporter, class_name=class_name)
 
     def report(self) -> Path:
         """Write ``report.html`` and the model card again, and say where the report is.

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 import finetune
 from finetune.console import Silent
+from finetune.errors import RunError
 
 BASE = ["model.backbone=test_resnet", "input.size=32", "data.workers=0", "precision=float32"]
 
@@ -56,3 +59,26 @@ def test_groups_widen_the_scores(photos: Callable[..., Path], tmp_path: Path) ->
     assert found[8]["accuracy"]["value"] == found[1]["accuracy"]["value"]
     assert found[8]["accuracy"]["low"] < found[1]["accuracy"]["low"]
     assert "groups" in found[8]["unsure"]["class_scores"]
+
+
+def test_what_evaluate_writes_is_compared_by_groups(
+    photos: Callable[..., Path], tmp_path: Path
+) -> None:
+    data = photos({"red": 24, "green": 24}, noise=60)
+    table = _table(data, "groups.csv", 4)
+    for number in (1, 2):
+        run = tmp_path / f"run-{number}"
+        finetune.train(
+            data, "linear_probe", overrides=[*BASE, f"seed={number}", "evaluate.bootstrap=100"],
+            weights="none", out=run, reporter=Silent(),
+        )  # fmt: skip
+        finetune.evaluate(run, table, tmp_path / str(number), reporter=Silent())
+
+    compared = finetune.compare(tmp_path / "1", tmp_path / "2")
+
+    assert any("groups" in note for note in compared.notes())
+    other = data / "red" / "000.png"
+    other.write_bytes((data / "red" / "001.png").read_bytes())
+    finetune.evaluate(tmp_path / "run-2", table, tmp_path / "changed", reporter=Silent())
+    with pytest.raises(RunError, match=r"1 image with other bytes: red/000\.png"):
+        finetune.compare(tmp_path / "1", tmp_path / "changed")

@@ -18,7 +18,8 @@ def test_folders_files_and_globs_each_once(photos: Callable[..., Path]) -> None:
     assert [Path(name).relative_to(data).as_posix() for name in found] == [
         *("b/000.png", "a/000.png", "a/001.png")
     ]
-    assert find_images([str(data / "a" / "odd.name")]) == [str(data / "a" / "odd.name")]
+    odd = data / "a" / "odd.name"
+    assert find_images([str(odd)]) == find_images(odd) == find_images(str(odd)) == [str(odd)]
 
 
 def test_all_inputs_that_name_nothing_are_told(tmp_path: Path) -> None:
