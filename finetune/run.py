@@ -85,7 +85,10 @@ class RunDirectory:
 
     @property
     def predictions(self) -> Path:
-        """What the classifier says of each validation and test image."""
+        """What the classifier says of each test image; of validation images, what was said before.
+
+        A solved head that is kept learns from them at the end, and would then answer what it knows.
+        """
         return self.path / "predictions.csv"
 
     @property
@@ -224,16 +227,25 @@ def check_run_place(path: Path, data: Path) -> None:
             written to.
     """
     mend = _ELSEWHERE
-    if data.is_dir() and path.resolve().is_relative_to(data.resolve()):
-        raise RunError(
-            "lies inside DATA, where nothing is ever written", where=str(path), mend=mend
-        )
+    check_outside(path, data)
     if path.exists() and not path.is_dir():
         raise RunError("is a file", where=str(path), mend=mend)
     if path.is_dir() and any(path.iterdir()) and not is_beginning(path):
         resume = f" Or go on with it: finetune train --resume {path}" if is_run(path) else ""
         raise RunError("is not empty", where=str(path), mend=mend + resume)
     check_writable(path / "recipe.yaml" if path.is_dir() else path)
+
+
+def check_outside(path: Path, data: Path) -> None:
+    """See to it that ``path`` doesn't lie in the folder ``data``.
+
+    Raises:
+        RunError: It does.
+    """
+    if data.is_dir() and path.resolve().is_relative_to(data.resolve()):
+        raise RunError(
+            "lies inside DATA, where nothing is ever written", where=str(path), mend=_ELSEWHERE
+        )
 
 
 def check_writable(path: Path) -> None:

@@ -8,6 +8,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -308,3 +309,13 @@ def test_faults_are_told_before_anything_is_written(
         with pytest.raises(FinetuneError, match=told):
             train(data, tmp_path / "run", *overrides)
         assert not (tmp_path / "run").exists()
+
+
+def test_wrong_names_are_told_together_before_the_images_are_looked_at(
+    photos: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("finetune.api.planning.read_data", Mock(side_effect=AssertionError))
+    wrong = ["phases.tune.train=layer9", "phases.tune.optimizer.name=adamww"]
+    with pytest.raises(FinetuneError, match="layer9") as told:
+        train(photos({"red": 12, "green": 12}), tmp_path / "run", *wrong)
+    assert "adamw" in str(told.value)

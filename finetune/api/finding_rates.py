@@ -14,8 +14,10 @@ from finetune.evaluation.rate_curve import rising_rates
 from finetune.experiments.found_rate import FoundRate
 from finetune.experiments.range_test import position_of, range_test
 from finetune.memory import keep_freed_memory
+from finetune.recipe.loading import resolve
 from finetune.recipe.schema import Recipe
-from finetune.run import check_writable
+from finetune.recipe.undecided import is_undecided
+from finetune.run import check_outside, check_writable
 
 _FORMS = (".html", ".csv")
 
@@ -55,6 +57,8 @@ def lr_find(
     reporter = reporter or automatic()
     if out is not None:
         _check_out(Path(out), Path(data))
+    if not is_undecided(recipe):  # a wrong name must not cost a look at every image
+        position_of(resolve(recipe, overrides), phase)
     planned = plan(data, recipe, overrides=overrides, weights=weights, reporter=reporter)
     position = position_of(planned.recipe, phase)
     with tempfile.TemporaryDirectory() as folder:
@@ -68,7 +72,5 @@ def lr_find(
 def _check_out(out: Path, data: Path) -> None:
     if out.suffix.lower() not in _FORMS or out.is_dir():
         raise RunError("is no page and no table", where=str(out), mend="Name it .html or .csv.")
-    if data.is_dir() and out.resolve().is_relative_to(data.resolve()):
-        mend = "Name another place with --out."
-        raise RunError("lies inside DATA, where nothing is ever written", where=str(out), mend=mend)
+    check_outside(out, data)
     check_writable(out)

@@ -15,7 +15,7 @@ from finetune.data.parts.earlier import splits_file
 from finetune.data.reading import check_exists, read_data
 from finetune.features.body import FLOAT32
 from finetune.files import file_digest
-from finetune.model.backbone import Loaded, input_spec, load_backbone
+from finetune.model.backbone import Loaded, input_spec, load_backbone, sketched
 from finetune.model.device import pick_device
 from finetune.model.precision import native_bfloat16
 from finetune.model.pretrained import Choice
@@ -101,8 +101,8 @@ def plan_recipe(
     """
     chosen = resolve(recipe, overrides)
     check_processes()
-    check_names(chosen)
     choice = weights_for(chosen, overrides, weights)
+    check_names(chosen, sketched(choice))
     check_exists(Path(data))
     fetch_weights(choice)  # first: a hub that doesn't answer must not cost a look at every image
     manifest = read_data(Path(data), chosen.data, chosen.seed, reporter)
@@ -160,9 +160,8 @@ def rebound(planned: Plan, chosen: Recipe) -> Plan:
     Raises:
         RecipeError: It names what there is not.
     """
-    check_names(chosen)
+    check_names(chosen, planned.loaded.model)
     check_validation(chosen, len(planned.manifest.part("val")))
-    check_stages(chosen, planned.loaded.model)
     check_sizes(chosen, planned.loaded.model)
     check_co_tuning(chosen, planned.loaded, planned.spec.size)
     images = len(planned.manifest.part("train"))

@@ -119,7 +119,7 @@ def _plan_chosen(
     manifest, looked = _looked_at(data, base, reporter)
     early = scratch_choices(looked) if scratch else input_choices(looked)
     draft = followed(base, early, overrides if scratch else early_of(overrides))
-    check_names(draft)
+    check_names(draft, None)  # the phases aren't chosen yet
     source = weights_for(draft, overrides, weights)
     first = bound(draft, source, manifest, absolute(weights), reporter)
     grounds = Grounds(Path(data).resolve().name, first, looked, tuple(early))

@@ -37,7 +37,7 @@ def main() -> None:
 
 # What the machine refuses, not what we got wrong.
 _ENVIRONMENT = (
-    *(errno.EACCES, errno.EPERM, errno.EROFS),
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG),
     *(errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EIO),
 )
 

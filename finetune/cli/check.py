@@ -39,10 +39,11 @@ def check_folder(
     _show(screen, findings)
     if out is None:
         again = f"finetune check {shlex.quote(data)} --out DIR"
-        screen.print(f"For a page with the pictures, and fixes to edit: {again}", soft_wrap=True)
+        words = f"For a page with the pictures, and fixes to edit: {again}"
     else:
         place = shlex.quote(str(out))
-        screen.print(f"Written: {place}/check.html, fixes.csv, check.json", soft_wrap=True)
+        words = f"Written: {place}/check.html, fixes.csv, check.json"
+    screen.print(words, markup=False, soft_wrap=True)
 
 
 def _show(screen: Screen, findings: Findings) -> None:

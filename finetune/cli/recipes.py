@@ -61,11 +61,12 @@ def suggest(
 ) -> None:
     """Choose a recipe for DATA and this machine, with a reason for each choice; train nothing."""
     from finetune import api
-    from finetune.run import check_writable
+    from finetune.run import check_outside, check_writable
 
     if out is not None:  # what can't be written is told before the images are looked at
         if out.exists():
             raise _already_there(out)
+        check_outside(out, Path(data))
         check_writable(out)
     suggestion = api.suggest(data, overrides=overrides or [], weights=weights, reporter=Console())
     if out is None:

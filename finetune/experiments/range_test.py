@@ -1,7 +1,7 @@
 """The learning rate range test: a phase's first steps, at rates that rise until training runs away.
 
-Nothing of it is kept: networks are copies, and what earlier phases leave lies in a folder that
-goes.
+Networks are copies, and what earlier phases leave lies in a folder that goes; what frozen stages
+make of images is kept in the store.
 """
 
 from __future__ import annotations

@@ -119,6 +119,19 @@ def load_backbone(
         raise WeightsError(error.found, where=str(path), mend=error.mend) from error
 
 
+def sketched(choice: Choice) -> nn.Module | None:
+    """The chosen network without values: its stages are known before anything is fetched.
+
+    None where it can't be built so; what is wrong with it comes out when it is loaded.
+    """
+    start = resized(choice.pretrained, None)
+    try:
+        with torch.device("meta"):
+            return Blueprint(start.architecture, 0, 0.0, 0.0).build(start.model_args, 1)
+    except WeightsError:
+        return None
+
+
 def input_spec(start: Choice | Loaded, options: InputOptions) -> InputSpec:
     """The weights' own preprocessing as the recipe's ``input`` section wants it.
 

@@ -23,8 +23,12 @@ _SOURCE_CLASSES = 1000
 """Of ImageNet. Few classes say little of what a picture is like."""
 
 
-def check_names(recipe: Recipe) -> None:
-    """See to it that transforms, optimisers and trackers exist, and take their arguments.
+def check_names(recipe: Recipe, network: nn.Module | None) -> None:
+    """See to it that transforms, optimisers, trackers and stages exist, and take their arguments.
+
+    Args:
+        recipe: What names them.
+        network: What has the stages, with values or without; None: it isn't known yet.
 
     Raises:
         RecipeError: Some don't; all are told.
@@ -42,6 +46,7 @@ def check_names(recipe: Recipe) -> None:
             if phase.augment is not None:
                 faults += check_augment(phase.augment, f"phases.{phase.name}.augment")
     faults += check_installed(recipe.track)
+    faults += _stage_faults(recipe, network) if network else []
     _refuse(recipe, faults)
 
 
@@ -51,6 +56,10 @@ def check_stages(recipe: Recipe, model: nn.Module) -> None:
     Raises:
         RecipeError: Some aren't, or a phase would cut boxes from what is no picture; all are told.
     """
+    _refuse(recipe, _stage_faults(recipe, model))
+
+
+def _stage_faults(recipe: Recipe, model: nn.Module) -> list[str]:
     faults = []
     for phase in recipe.phases:
         try:
@@ -58,7 +67,7 @@ def check_stages(recipe: Recipe, model: nn.Module) -> None:
             faults += _unpictured(phase, frozen=len(plan.trained) < len(plan.stages))
         except RecipeError as error:
             faults.append(f"phases.{phase.name}.train: {error}")
-    _refuse(recipe, faults)
+    return faults
 
 
 def check_sizes(recipe: Recipe, model: nn.Module) -> None:

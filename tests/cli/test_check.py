@@ -98,3 +98,10 @@ def test_a_network_doubts_a_label_that_is_wrong(
     (row,) = [fix for fix in fixes if fix.endswith("relabel to green")]
     assert row.startswith("red/moved.png,trainings that never saw it say green with ")
     assert "Labels that are doubtful" in (out / "check.html").read_text(encoding="utf-8")
+
+
+def test_names_are_no_markup(photos: Callable[..., Path], tmp_path: Path) -> None:
+    data = photos({"red": 12, "blue": 12}, "photos[b]")
+    assert f"'{data}' --out DIR" in run(str(data)).output
+    out = tmp_path / "found[bold]"
+    assert f"'{out}'/check.html" in run(str(data), "--out", str(out)).output

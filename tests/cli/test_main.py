@@ -85,6 +85,8 @@ def test_a_dry_run_writes_nothing(
         (["train", "--resume", "photos", "--recipe", "lp_ft"], "--recipe"),
         (["train", "photos/red", "--weights", "none"], "name the folder above"),
         (["train", "photos", "--recipe", "mien.yaml"], "Beside it there is mine.yaml"),
+        (["recipes", "suggest", "photos", "--out", "photos/own.yaml"], "inside DATA"),
+        (["train", "n" * 300], "too long"),
         (["predict", "photos", "photos", "--out", "p.csv"], "no run directory"),
         (["evaluate", "nowhere", "photos", "--out", "e"], "does not exist"),
     ],

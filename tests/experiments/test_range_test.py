@@ -6,6 +6,7 @@ import csv
 import math
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -115,3 +116,11 @@ def test_a_curve_that_ran_away_at_once_suggests_nothing() -> None:
     assert "no rate is suggested" in found.sentences()[0]
     assert "no rate is suggested" in found._repr_html_()
     assert len(found.text()) == 17
+
+
+def test_a_wrong_phase_is_told_before_the_images_are_looked_at(
+    photos: Photos, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("finetune.api.planning.read_data", Mock(side_effect=AssertionError))
+    with pytest.raises(RecipeError, match="tuen is no phase with a rate"):
+        found_in(photos(TWO), phase="tuen")
