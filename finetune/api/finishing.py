@@ -95,7 +95,10 @@ def _classifier(planned: Plan, setting: Setting, trained: Trained) -> Classifier
 def _score_saved(
     run: RunDirectory, planned: Plan, setting: Setting, trained: Trained
 ) -> dict[str, Any]:
-    """Score the classifier as it lies on disk on the test part, or on validation without one."""
+    """Score the classifier as it lies on disk on the test part.
+
+    Without one, the scores are of what was said of the validation part before it was learnt from.
+    """
     manifest, recipe = planned.manifest, planned.recipe
     shipped = load_bundle(run.model)
     validation, test = manifest.part("val"), manifest.part("test")

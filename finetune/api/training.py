@@ -128,7 +128,9 @@ def _go_on(
     manifest = read_manifest(directory.data, _root(data, environment["data"], reporter))
     _check_as_written(directory, environment, recipe, manifest)
     verify_unchanged(manifest, recipe.data.max_pixels, reporter)
-    choice = choose_weights(recipe.model, environment["weights"]["asked"], None)
+    # The resolved recipe has the last word, as the command line had that began the run.
+    backbone = recipe.model.backbone
+    choice = choose_weights(recipe.model, environment["weights"]["asked"], backbone)
     loaded = load(choice, len(manifest.classes), recipe)
     _check_same_weights(directory, environment, loaded)
     spec = input_spec(loaded, recipe.input)

@@ -2,7 +2,8 @@
 
 Each training is as honest as a single one: it has its own validation part, its own choice of
 regularisation, phase and temperature, all made among the images outside its fold. What they
-share is what no label has shaped: the pretrained network's features.
+share is what no label has shaped, the pretrained network's features, and what was decided once:
+a recipe that is chosen for DATA, and ``input.mirror: auto``.
 """
 
 from __future__ import annotations

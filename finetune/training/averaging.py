@@ -9,8 +9,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from finetune.data.loaders import Batch
-from finetune.features.views import StoredBatch
 from finetune.model.modes import evaluating
 from finetune.recipe.schema import GradientPhase
 from finetune.training.freeze import FreezePlan
@@ -118,18 +116,20 @@ class Average:
 def refresh_statistics(
     model: nn.Module,
     plan: FreezePlan,
-    batches: Iterator[Batch | StoredBatch],
+    batches: Iterator[torch.Tensor],
     forward: Callable[[torch.Tensor], object],
 ) -> None:
     """Make BatchNorm's statistics in stages that train the means over ``batches``, equally."""
     norms = list(plan.norms(model))
     momenta = [norm.momentum for norm in norms]
-    with evaluating(model):  # dropout doesn't act
-        for norm in norms:
-            norm.reset_running_stats()
-            norm.momentum = None  # a plain mean
-            norm.train()
-        for batch in batches:
-            forward(batch.inputs)
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
+    try:
+        with evaluating(model):  # dropout doesn't act
+            for norm in norms:
+                norm.reset_running_stats()
+                norm.momentum = None  # a plain mean
+                norm.train()
+            for inputs in batches:
+                forward(inputs)
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum

@@ -13,8 +13,9 @@ ClassWeights = Literal["none", "sqrt", "balanced"]
 
 _POWERS = {"none": 0.0, "sqrt": 0.5, "balanced": 1.0}
 
-_UNSEEN = 0.5
-"""Images that a class counts for of which there is none (Krichevsky and Trofimov 1981)."""
+UNSEEN = 0.5
+"""Images that a class counts for of which there is none (Krichevsky and Trofimov 1981): a class
+that a fold has not seen is unlikely, not impossible."""
 
 
 def class_counts(labels: npt.NDArray[np.integer], classes: int) -> Array:
@@ -45,5 +46,5 @@ def image_weights(labels: npt.NDArray[np.integer], kind: ClassWeights) -> Array:
 
 def log_prior(counts: Array) -> Array:
     """The logarithm of each class's share of the images, ``[C]``; an unseen one counts half."""
-    seen = np.maximum(counts, _UNSEEN)
+    seen = np.maximum(counts, UNSEEN)
     return np.asarray(np.log(seen / counts.sum()))

@@ -28,7 +28,7 @@ from finetune.training.place import Place
 from finetune.training.remedies import less_memory
 from finetune.training.schedules import schedule
 from finetune.training.setting import Fit, Setting
-from finetune.training.stepping import stepper_for
+from finetune.training.stepping import Stepper, stepper_for
 from finetune.training.stopping import listening
 from finetune.training.trainer import quiet, trainer_for
 from finetune.training.validating import Validation
@@ -135,23 +135,22 @@ def _module(
     )
     seed_place = (setting.recipe.seed, "step", position)
     length = epoch_length(phase, len(fit.train))
-    average = _average(fit, model, plan, phase, passage)
+    average = _average(fit, model, plan, phase, _refresher(model, plan, passage, stepper))
     return PhaseModule(model, plan, phase, stepper, length, steps, seed_place, place, average)
 
 
 def _average(
-    fit: Fit, model: nn.Module, plan: FreezePlan, phase: GradientPhase, passage: Passage
+    fit: Fit, model: nn.Module, plan: FreezePlan, phase: GradientPhase, refresh: Refresh
 ) -> Average | None:
     if phase.ema is None and phase.swa is None:
         return None
-
-    refresh = _refresher(model, plan, passage)
     return Average(model, plan, phase, epochs_begun(phase, len(fit.train)), refresh)
 
 
-def _refresher(model: nn.Module, plan: FreezePlan, passage: Passage) -> Refresh:
+def _refresher(model: nn.Module, plan: FreezePlan, passage: Passage, stepper: Stepper) -> Refresh:
     def refresh(epoch: int) -> None:
-        refresh_statistics(model, plan, iter(passage.epoch(epoch)), passage.pass_through)
+        inputs = (part for batch in passage.epoch(epoch) for part in stepper.split(batch.inputs))
+        refresh_statistics(model, plan, inputs, passage.pass_through)
 
     return refresh
 
@@ -170,11 +169,14 @@ def _mixed(
     title: str,
 ) -> Mixture:
     """Mix the weights that the phase ended with and those that it ``began`` with."""
-    model, plan = module.model, module.plan
-    refresh = _refresher(model, plan, passage)
-    moved = module.phase.batch_norm == "train" and any(True for _ in plan.norms(model))
+    model, plan, phase = module.model, module.plan, module.phase
+    refresh = _refresher(model, plan, passage, module.stepper)
+    moved = phase.batch_norm == "train" and any(True for _ in plan.norms(model))
     last = partial(refresh, module.place.epoch - 1) if moved else None
-    with setting.reporter.task(f"{title}, mixed", len(SHARES), "mixtures") as task:
+    with (
+        memory_told(less_memory(phase, setting.at(phase.size).spec.size)),
+        setting.reporter.task(f"{title}, mixed", len(SHARES), "mixtures") as task,
+    ):
         stretch = Stretch(began, _copied(plan, model))
         mixture = interpolate(model, stretch, validation.logits, validation.labels, last, task)
     validation.keep(mixture.logits)

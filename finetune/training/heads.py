@@ -12,6 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from finetune.errors import TrainingError
 from finetune.text import plural
+from finetune.training.balance import UNSEEN
 from finetune.training.folds import stratified_folds
 from finetune.training.newton import log_sum_exp
 
@@ -22,10 +23,6 @@ Shipped = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
 ONE_THREAD = 4_000_000
 """Numbers in the features up to which one thread works: the products are so short that threads
 would wait for each other longer than they multiply, ten times so on a busy machine."""
-
-UNSEEN = 0.5
-"""Images that a class counts for of which there is none to learn from (Krichevsky and Trofimov
-1981): a class that a fold has not seen is unlikely, not impossible."""
 
 
 @dataclass(frozen=True)

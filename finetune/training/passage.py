@@ -20,6 +20,7 @@ from finetune.features.body import Halves, halves_of
 from finetune.features.cutting import Uncuttable
 from finetune.features.views import StoredViews, stored_loader
 from finetune.model.normalise import normalise
+from finetune.model.precision import full_precision
 from finetune.recipe.schema import AugmentOptions, GradientPhase
 from finetune.training.co_tuning import CoTuning
 from finetune.training.freeze import FreezePlan
@@ -177,7 +178,9 @@ def live_forward(setting: Setting, model: nn.Module, halves: Halves | None) -> F
 
     def crossing(images: torch.Tensor) -> torch.Tensor:
         assert halves is not None
-        with torch.no_grad(), torch.autocast(setting.device.type, enabled=False):
+        # As what is stored is computed: nothing hangs on whether there was room.
+        exact = full_precision(setting.device)
+        with exact, torch.no_grad(), torch.autocast(setting.device.type, enabled=False):
             # A network that is passed whole keeps what runs past its blocks in float32 too.
             return halves.body(images).float()
 

@@ -38,7 +38,8 @@ class Fit:
     """One passage through a recipe's phases.
 
     Attributes:
-        name: ``main``, or ``fold-1``, ... for those that judge phases out-of-fold.
+        name: ``main``, or ``fold-1``, ... for those that judge phases out-of-fold; ``race-...`` and
+            the like for trainings beside them.
         train: What is learnt from.
         judged: What each phase's end is judged on.
         monitor: What is scored after each epoch, and watched by early stopping.

@@ -9,9 +9,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from finetune.training.balance import ClassWeights, image_weights
+from finetune.training.balance import UNSEEN, ClassWeights, image_weights
 from finetune.training.heads import (
-    UNSEEN,
     Shipped,
     SolvedHead,
     folds_of,

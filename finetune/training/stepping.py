@@ -11,6 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from finetune.data.loaders import Batch
 from finetune.data.manifest import Item
+from finetune.data.transfer import to_device
 from finetune.features.views import StoredBatch
 from finetune.model.device import free_memory, is_out_of_memory, not_enough_memory
 from finetune.recipe.schema import GradientPhase
@@ -35,7 +36,8 @@ _Before = tuple[list[torch.Tensor | None], list[torch.Tensor]]
 class Stepper:
     """Adds up a step's gradient batch by batch, and steps.
 
-    A batch that doesn't fit the memory is passed in parts from then on; the gradient is the same.
+    A batch that doesn't fit the memory is passed in parts from then on. The gradient is the same
+    but for what dropout draws, and where BatchNorm learns, which then does so from each part.
 
     Args:
         model: The network; its own parameters are trained.
@@ -114,6 +116,10 @@ class Stepper:
         self._bring_back(before)
         return outcome
 
+    def split(self, inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """A batch's inputs in the parts that the memory has had room for."""
+        return inputs.tensor_split(self._parts(len(inputs)))
+
     def step(self, number: int) -> None:
         """The phase's step ``number``, from 0, along the gradient that was added up."""
         factor = self.factor(number)
@@ -161,7 +167,7 @@ class Stepper:
         """What the stages that train take of a whole batch, so that parts don't change its mix."""
         entered = [self.pass_through.enter(part) for part in batch.inputs.tensor_split(parts)]
         inputs = torch.cat(entered) if parts > 1 else entered[0]
-        labels = batch.labels.to(self.device, non_blocking=True)
+        labels = to_device(batch.labels, self.device)
         return mixed(draw_mix(self.phase, len(labels), *place), inputs, labels)
 
     def _parts(self, images: int) -> int:

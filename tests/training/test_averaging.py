@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 import timm
 import torch
@@ -97,16 +95,27 @@ def test_it_goes_on_where_it_was_kept() -> None:
 def test_statistics_are_those_of_the_batches() -> None:
     phase = phase_of(train="all")
     model, average, _ = made(phase)
-    early = [SimpleNamespace(inputs=torch.randn(6, 3, 32, 32) * s + s) for s in (1, 2)]
+    early = [torch.randn(6, 3, 32, 32) * s + s for s in (1, 2)]
     caught: list[torch.Tensor] = []
     model.conv1[0].register_forward_hook(lambda _m, _i, out: caught.append(out.detach()))
     moved = [norm.training for norm in average.plan.norms(model)]
-    refresh_statistics(model, average.plan, iter(early), model)  # type: ignore[arg-type]
+    refresh_statistics(model, average.plan, iter(early), model)
     norm = model.conv1[1]
     means = torch.stack([out.mean((0, 2, 3)) for out in caught])
     assert torch.allclose(norm.running_mean, means.mean(0), atol=1e-5)
     assert [each.training for each in average.plan.norms(model)] == moved
     assert norm.momentum == 0.1
+
+
+def test_what_fails_leaves_the_momenta_as_they_were() -> None:
+    model, average, _ = made(phase_of(train="all"))
+
+    def fail(_: torch.Tensor) -> None:
+        raise MemoryError
+
+    with pytest.raises(MemoryError):
+        refresh_statistics(model, average.plan, iter([torch.zeros(2, 3, 32, 32)]), fail)
+    assert {norm.momentum for norm in average.plan.norms(model)} == {0.1}
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import Mock
 
 import pandas as pd
 import pytest
@@ -18,6 +19,8 @@ from finetune.console import Silent, Task
 from finetune.data.manifest import read_manifest
 from finetune.errors import RunError
 from finetune.locking import locked
+from finetune.model.weights import choose_weights
+from finetune.recipe.loading import load_recipe
 from finetune.run import RunDirectory
 
 OVERRIDES = [
@@ -219,3 +222,17 @@ def test_two_trainings_do_not_share_a_place(data: Path, tmp_path: Path) -> None:
         pytest.raises(RunError, match="at work in it"),
     ):
         train(data, tmp_path / "run", Silent())
+
+
+def test_the_backbone_that_was_asked_for_stands_over_the_weights_file(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its tag says how pictures become inputs, and the file may name none, or another."""
+    with pytest.raises(KeyboardInterrupt):
+        train(data, tmp_path / "run", Interrupting(10))
+    asked = Mock(side_effect=choose_weights)
+    monkeypatch.setattr("finetune.api.training.choose_weights", asked)
+    run = finetune.resume(tmp_path / "run", reporter=Silent())
+    (_, weights, backbone), _ = asked.call_args
+    recipe = load_recipe(run.directory.recipe)
+    assert (weights, backbone) == ("none", recipe.model.backbone)

@@ -201,6 +201,7 @@ def test_a_batch_that_does_not_fit_is_passed_in_parts(error: Exception, late: bo
         "phase tune: a batch of 8 doesn't fit the memory; from now on it is passed in 4 parts of 2",
     ]
     assert tried[0].passed == [8, 4, 2, 2, 2, 2, 2, 2, 2, 1]
+    assert [len(part) for part in stepper.split(torch.zeros(8, 3))] == [2, 2, 2, 2]
 
 
 def test_what_a_failed_attempt_did_is_undone() -> None:
