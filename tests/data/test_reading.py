@@ -70,6 +70,15 @@ def test_a_train_folder_beside_other_classes_is_a_class(write_folder):
     assert manifest.classes == ("bus", "train", "tram")
 
 
+def test_splits_with_something_beside_them_are_told_to_be_classes(write_folder, told):
+    manifest = read(write_folder({"train": 5, "test": 5, "notes": 5}), told)
+    assert manifest.classes == ("notes", "test", "train")
+    assert told.warned[0] == (
+        "test, train are taken for classes, since notes stands beside them. If they are splits, "
+        "take the rest elsewhere."
+    )
+
+
 @pytest.mark.parametrize(
     ("folders", "message"),
     [

@@ -17,7 +17,7 @@ from finetune.run import is_run
 from finetune.text import listed, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
 _MOST_CLASS_FOLDERS = 1_000  # above a folder with more beside it nothing is suggested
 _CLUTTER = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
@@ -113,7 +113,7 @@ class _Search:
             tuple(self.items),
             frozenset(self.classes),
             notes,
-            (*self._loose(), *warnings),
+            (*self._loose(), *_taken_for_classes(self.classes), *warnings),
         )
 
     def _splits(self, folders: list[str]) -> dict[str, str]:
@@ -182,6 +182,17 @@ class _Search:
             yield f"{plural(len(self.loose), 'image')} in no class folder left out: " + listed(
                 self.loose
             )
+
+
+def _taken_for_classes(classes: Collection[str]) -> Iterator[str]:
+    """A warning where class folders look like splits with something else beside them."""
+    named = {name: part for name in sorted(classes) if (part := part_named(name))}
+    others = sorted(set(classes) - named.keys())
+    if others and "train" in named.values() and len(set(named.values())) > 1:
+        yield (
+            f"{listed(list(named))} are taken for classes, since {listed(others)} stands beside them. If "
+            "they are splits, take the rest elsewhere."
+        )
 
 
 def told_left_out(ignored: Mapping[str, int]) -> tuple[tuple[str, ...], tuple[str, ...]]:
