@@ -1,8 +1,8 @@
 """How long work tells what it does.
 
 Packages below the command line never print: they speak to a `Reporter`. `Silent` drops
-everything (the default of the Python API outside a notebook), `Console` draws progress bars on a
-terminal and writes plain lines where there is none.
+everything (the default of the Python API away from notebooks and terminals), `Console` draws
+progress bars on a terminal and writes plain lines where there is none.
 """
 
 from __future__ import annotations

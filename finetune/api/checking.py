@@ -20,7 +20,7 @@ from finetune.files import write_json, write_text
 from finetune.inspection.checking import check_data, with_lookalikes, with_suspects
 from finetune.inspection.findings import Findings
 from finetune.model.backbone import input_spec
-from finetune.model.pretrained import Choice
+from finetune.model.pretrained import WeightsChoice
 from finetune.model.weights import choose_weights, fetch_weights
 from finetune.recipe.overrides import sets
 from finetune.recipe.schema import Recipe
@@ -92,7 +92,9 @@ def _place(out: Path | None, data: Path) -> Iterator[Path | None]:
                 out.rmdir()
 
 
-def _network(recipe: Recipe, overrides: Sequence[str], weights: PathName | None) -> Choice | None:
+def _network(
+    recipe: Recipe, overrides: Sequence[str], weights: PathName | None
+) -> WeightsChoice | None:
     """What is to look at the images too; None where no weights are given."""
     asked = absolute(weights)
     if asked in (None, "none"):
@@ -104,7 +106,7 @@ def _network(recipe: Recipe, overrides: Sequence[str], weights: PathName | None)
 
 
 def _looked_at_by(
-    choice: Choice, findings: Findings, recipe: Recipe, reporter: Reporter
+    choice: WeightsChoice, findings: Findings, recipe: Recipe, reporter: Reporter
 ) -> Findings:
     """``findings`` with what the features of a pretrained network add."""
     manifest = Manifest.of(findings.root, findings.divided)

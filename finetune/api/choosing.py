@@ -22,7 +22,7 @@ from finetune.choosing.rules import (
     keep_choice,
     precision_choice,
 )
-from finetune.choosing.suggestion import Choice, Suggestion, followed, keys_of
+from finetune.choosing.suggestion import KeyChoice, Suggestion, followed, keys_of
 from finetune.choosing.traits import DataTraits
 from finetune.console import Reporter, Silent
 from finetune.model.head import classifier
@@ -44,7 +44,7 @@ class Grounds:
     name: str
     plan: Plan
     looked: DataTraits
-    early: tuple[Choice, ...]
+    early: tuple[KeyChoice, ...]
 
 
 def choose(grounds: Grounds, overrides: Sequence[str], reporter: Reporter) -> Plan:
@@ -72,7 +72,7 @@ def choose(grounds: Grounds, overrides: Sequence[str], reporter: Reporter) -> Pl
     return replace(planned, suggestion=suggestion)
 
 
-def trained(facts: Facts) -> list[Choice]:
+def trained(facts: Facts) -> list[KeyChoice]:
     """The phases of a pretrained network, and what hangs on them."""
     phases = phase_choices(facts)
     chosen = phases[0].value
@@ -80,7 +80,7 @@ def trained(facts: Facts) -> list[Choice]:
     return [*phases, augment_choice(facts.data, varied=varied), keep_choice(len(chosen))]
 
 
-def _later(facts: Facts, plan: Plan) -> list[Choice]:
+def _later(facts: Facts, plan: Plan) -> list[KeyChoice]:
     """What is chosen once the network is there."""
     report = plan.loaded.report
     if not report.pretrained:
@@ -104,5 +104,5 @@ def _facts(grounds: Grounds, reporter: Reporter) -> Facts:
 
 
 def _seconds(plan: Plan, depth: Depth) -> float:
-    recipe = followed(plan.recipe, [Choice("phases", phases_to(depth), "")])
+    recipe = followed(plan.recipe, [KeyChoice("phases", phases_to(depth), "")])
     return estimate(setting_of(rebound(plan, recipe), None, Silent())).total

@@ -18,7 +18,7 @@ from finetune.files import file_digest
 from finetune.model.backbone import Loaded, input_spec, load_backbone, sketched
 from finetune.model.device import pick_device
 from finetune.model.precision import native_bfloat16
-from finetune.model.pretrained import Choice
+from finetune.model.pretrained import WeightsChoice
 from finetune.model.weights import choose_weights, fetch_weights
 from finetune.recipe.commenting import commented
 from finetune.recipe.loading import resolve
@@ -109,7 +109,9 @@ def plan_recipe(
     return bound(chosen, choice, manifest, absolute(weights), reporter)
 
 
-def weights_for(recipe: Recipe, overrides: Sequence[str], weights: PathName | None) -> Choice:
+def weights_for(
+    recipe: Recipe, overrides: Sequence[str], weights: PathName | None
+) -> WeightsChoice:
     """What the network starts from, judged and not yet fetched.
 
     Raises:
@@ -120,7 +122,7 @@ def weights_for(recipe: Recipe, overrides: Sequence[str], weights: PathName | No
 
 
 def bound(
-    chosen: Recipe, choice: Choice, manifest: Manifest, asked: str | None, reporter: Reporter
+    chosen: Recipe, choice: WeightsChoice, manifest: Manifest, asked: str | None, reporter: Reporter
 ) -> Plan:
     """``chosen`` with its network and its images.
 
@@ -168,7 +170,7 @@ def rebound(planned: Plan, chosen: Recipe) -> Plan:
     return replace(planned, recipe=_resolved(chosen, planned.loaded, planned.spec, images))
 
 
-def load(choice: Choice, classes: int, recipe: Recipe) -> Loaded:
+def load(choice: WeightsChoice, classes: int, recipe: Recipe) -> Loaded:
     """The network of ``choice`` with the head and the sizes that ``recipe`` asks for."""
     return load_backbone(
         choice,

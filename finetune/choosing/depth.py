@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from finetune.choosing.suggestion import Choice
+from finetune.choosing.suggestion import KeyChoice
 from finetune.choosing.traits import DataTraits, MachineTraits, ProbeTraits
 from finetune.recipe.loading import load_recipe
 from finetune.text import duration, plural
@@ -58,7 +58,7 @@ class Facts:
     seconds: Callable[[Depth], float] | None
 
 
-def phase_choices(facts: Facts) -> list[Choice]:
+def phase_choices(facts: Facts) -> list[KeyChoice]:
     """The phases, and why.
 
     Their numbers are those of the fixed recipes: the probe and the whole network of ``lp_ft``,
@@ -67,7 +67,7 @@ def phase_choices(facts: Facts) -> list[Choice]:
     if not is_solvable(facts):
         return [_from_the_first_step(facts.data)]
     depth, why = depth_for(facts)
-    phases = Choice("phases", phases_to(depth), why)
+    phases = KeyChoice("phases", phases_to(depth), why)
     return [phases] if depth == "head" else [phases, *_why_tuned_so()]
 
 
@@ -131,25 +131,25 @@ def _room(probe: ProbeTraits | None) -> str:
     )
 
 
-def _from_the_first_step(data: DataTraits) -> Choice:
+def _from_the_first_step(data: DataTraits) -> KeyChoice:
     why = (
         f"Everything trains from the first step: with {data.images:,} images of "
         f"{plural(data.classes, 'class', 'classes')} a head can't be solved in time or memory, and "
         "so many images need no gentle start."
     )
-    return Choice("phases", _phases_of("full_finetune"), why)
+    return KeyChoice("phases", _phases_of("full_finetune"), why)
 
 
-def _why_tuned_so() -> list[Choice]:
+def _why_tuned_so() -> list[KeyChoice]:
     """The reasons of numbers that stand in the phase already."""
     _, tune = _phases_of("lp_ft")
     return [
-        Choice(
+        KeyChoice(
             "phases.tune.optimizer",
             tune["optimizer"],
             "Rate and length as in lp_ft: the best of a few, out-of-fold on small sets.",
         ),
-        Choice(
+        KeyChoice(
             "phases.tune.batch_norm",
             tune["batch_norm"],
             "Small batches estimate statistics worse than ImageNet's are.",

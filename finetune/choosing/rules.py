@@ -6,7 +6,7 @@ is behind a rule, it says so.
 
 from __future__ import annotations
 
-from finetune.choosing.suggestion import Choice
+from finetune.choosing.suggestion import KeyChoice
 from finetune.choosing.traits import DataTraits, MachineTraits
 from finetune.recipe.loading import load_recipe
 
@@ -22,12 +22,12 @@ IMBALANCED = 10
 that of answering with the largest of two such classes is 0.91."""
 
 
-def input_choices(data: DataTraits) -> list[Choice]:
+def input_choices(data: DataTraits) -> list[KeyChoice]:
     """How pictures become inputs."""
     return [_size(data), _fit(data)]
 
 
-def _size(data: DataTraits) -> Choice:
+def _size(data: DataTraits) -> KeyChoice:
     """What the weights were trained for, whatever the pictures' size.
 
     Small tiles are enlarged: frozen features of EuroSAT's 64 px tiles told 11 points more at 224 px
@@ -43,25 +43,25 @@ def _size(data: DataTraits) -> Choice:
             "What the weights were trained for. Half of it takes a quarter of the time, and larger "
             "ones help where classes differ in small details."
         )
-    return Choice("input.size", "auto", why)
+    return KeyChoice("input.size", "auto", why)
 
 
-def _fit(data: DataTraits) -> Choice:
+def _fit(data: DataTraits) -> KeyChoice:
     if data.aspect > ELONGATED:
-        return Choice(
+        return KeyChoice(
             "input.fit",
             "letterbox",
             f"Pictures are {data.aspect:.1f} times as long as wide: their middle square would show "
             "too little of them. A judgement, not measured.",
         )
-    return Choice(
+    return KeyChoice(
         "input.fit",
         "crop",
         f"Pictures are {data.aspect:.1f} times as long as wide: their middle shows most of them.",
     )
 
 
-def backbone_choice(backbone: str, source: str) -> Choice:
+def backbone_choice(backbone: str, source: str) -> KeyChoice:
     """The network; ``source`` is where its weights come from."""
     if backbone == "resnet50.tv_in1k":
         why = (
@@ -70,10 +70,10 @@ def backbone_choice(backbone: str, source: str) -> Choice:
         )
     else:
         why = f"As the weights have it ({source})."
-    return Choice("model.backbone", backbone, why)
+    return KeyChoice("model.backbone", backbone, why)
 
 
-def scratch_choices(data: DataTraits) -> list[Choice]:
+def scratch_choices(data: DataTraits) -> list[KeyChoice]:
     """All of a recipe without pretrained weights: the fixed one that fits the pictures' size."""
     small = data.side <= TINY
     name = "small_scratch" if small else "from_scratch"
@@ -83,10 +83,10 @@ def scratch_choices(data: DataTraits) -> list[Choice]:
         f"{size}. Its header says what it wants."
     )
     recipe = load_recipe(name).model_dump(mode="json")
-    return [Choice(key, recipe[key], why) for key in ("model", "input", "augment", "phases")]
+    return [KeyChoice(key, recipe[key], why) for key in ("model", "input", "augment", "phases")]
 
 
-def augment_choice(data: DataTraits, *, varied: bool) -> Choice:
+def augment_choice(data: DataTraits, *, varied: bool) -> KeyChoice:
     """How training images are varied.
 
     Crops and mirroring alone: with a few epochs of a pretrained network, stronger policies were
@@ -98,17 +98,17 @@ def augment_choice(data: DataTraits, *, varied: bool) -> Choice:
     """
     if not varied:
         why = "Nothing is trained by gradient: each image passes through the network once."
-        return Choice("augment", {"policy": "none", "views": "auto"}, why)
+        return KeyChoice("augment", {"policy": "none", "views": "auto"}, why)
     if data.symbols:
         turns = load_recipe("small_scratch").augment.model_dump(mode="json")
         why = "Classes are called as letters or digits are: mirroring would make other symbols."
-        return Choice("augment", turns, why)
+        return KeyChoice("augment", turns, why)
     grey = " Pictures are grey: there is no colour to vary." if data.grey > 0.5 else ""
     why = f"Crops and mirroring: stronger variation is for long trainings.{grey}"
-    return Choice("augment", {"policy": "light", "views": "auto"}, why)
+    return KeyChoice("augment", {"policy": "light", "views": "auto"}, why)
 
 
-def keep_choice(phases: int) -> Choice:
+def keep_choice(phases: int) -> KeyChoice:
     """Whose weights are kept: a later phase has to earn its place."""
     why = (
         "Fine-tuned weights only where images that they have not seen say so, by more than one "
@@ -116,10 +116,10 @@ def keep_choice(phases: int) -> Choice:
         if phases > 1
         else "There is one phase."
     )
-    return Choice("keep", "best", why)
+    return KeyChoice("keep", "best", why)
 
 
-def precision_choice(machine: MachineTraits, asked: str) -> Choice:
+def precision_choice(machine: MachineTraits, asked: str) -> KeyChoice:
     """The number format; ``asked`` is what the recipe says."""
     has = "has bfloat16" if machine.bfloat16 else "has no native bfloat16"
-    return Choice("precision", asked, f"The fastest that serves: {machine.device} here {has}.")
+    return KeyChoice("precision", asked, f"The fastest that serves: {machine.device} here {has}.")

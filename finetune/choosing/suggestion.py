@@ -16,7 +16,7 @@ _GIVEN = "Given by hand."
 
 
 @dataclass(frozen=True)
-class Choice:
+class KeyChoice:
     """What one key is to hold.
 
     Attributes:
@@ -46,7 +46,7 @@ class Suggestion:
     """
 
     recipe: Recipe
-    choices: tuple[Choice, ...]
+    choices: tuple[KeyChoice, ...]
     about: tuple[str, ...]
     given: tuple[str, ...] = ()
 
@@ -69,7 +69,7 @@ class Suggestion:
         return any(key == given or key.startswith(f"{given}.") for given in self.given)
 
 
-def followed(base: Recipe, choices: Sequence[Choice], overrides: Sequence[str] = ()) -> Recipe:
+def followed(base: Recipe, choices: Sequence[KeyChoice], overrides: Sequence[str] = ()) -> Recipe:
     """``base`` with the choices, and the overrides over them.
 
     Raises:

@@ -39,7 +39,7 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class Choice:
+class PhaseChoice:
     """The phase whose weights are kept, and why.
 
     Attributes:
@@ -65,7 +65,7 @@ def choose_phase(
     judged_on: str,
     weights: npt.NDArray[np.float64] | None = None,
     groups: Groups | None = None,
-) -> Choice:
+) -> PhaseChoice:
     """Keep a later phase where its log loss is better by more than one standard error.
 
     Each phase is first calibrated by its own temperature, so that a phase isn't refused for
@@ -93,7 +93,7 @@ def choose_phase(
     judged = f"{len(labels):,} {judged_on}"
     judged += "" if groups is None else f" in {plural(len(np.unique(groups)), 'group')}"
     judged += "" if weights is None else ", all classes counting alike"
-    return Choice(
+    return PhaseChoice(
         kept=kept,
         reasons=_reasons(kept, means, comparisons, names, judged),
         log_losses=means,

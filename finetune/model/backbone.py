@@ -13,7 +13,7 @@ from finetune.errors import WeightsError
 from finetune.model.building import Blueprint
 from finetune.model.head import SourceHead, classifier, classifier_name
 from finetune.model.matching import Match, convert, match
-from finetune.model.pretrained import Choice, Pretrained, resized
+from finetune.model.pretrained import Pretrained, WeightsChoice, resized
 from finetune.model.registry import registered
 from finetune.model.torchvision_names import Translation, translate
 from finetune.model.weight_files import WeightsFile, read_weights
@@ -80,7 +80,7 @@ class Loaded:
 
 
 def load_backbone(
-    choice: Choice,
+    choice: WeightsChoice,
     num_classes: int,
     *,
     seed: int,
@@ -119,7 +119,7 @@ def load_backbone(
         raise WeightsError(error.found, where=str(path), mend=error.mend) from error
 
 
-def sketched(choice: Choice) -> nn.Module | None:
+def sketched(choice: WeightsChoice) -> nn.Module | None:
     """The chosen network without values: its stages are known before anything is fetched.
 
     None where it can't be built so; what is wrong with it comes out when it is loaded.
@@ -132,11 +132,11 @@ def sketched(choice: Choice) -> nn.Module | None:
         return None
 
 
-def input_spec(start: Choice | Loaded, options: InputOptions) -> InputSpec:
+def input_spec(start: WeightsChoice | Loaded, options: InputOptions) -> InputSpec:
     """The weights' own preprocessing as the recipe's ``input`` section wants it.
 
     While ``mirror: auto`` is not decided, pictures are taken alone.
-    A `Loaded` knows better than a `Choice`: only the tensors tell who trained them.
+    A `Loaded` knows better than a `WeightsChoice`: only the tensors tell who trained them.
     """
     own = start.pretrained.input
     size = own.size if options.size == "auto" else options.size
@@ -144,7 +144,7 @@ def input_spec(start: Choice | Loaded, options: InputOptions) -> InputSpec:
 
 
 def local_dir_config(
-    start: Choice | Loaded, num_classes: int, spec: InputSpec, classes: tuple[str, ...] = ()
+    start: WeightsChoice | Loaded, num_classes: int, spec: InputSpec, classes: tuple[str, ...] = ()
 ) -> dict[str, Any]:
     """The ``config.json`` beside a trained network's ``model.safetensors``.
 

@@ -47,7 +47,7 @@ class Pretrained:
 
 
 @dataclass(frozen=True)
-class Choice:
+class WeightsChoice:
     """What will be loaded: judged, but not read or downloaded yet.
 
     Attributes:

@@ -10,7 +10,7 @@ from timm.models._pretrained import PretrainedCfg
 from finetune.errors import RecipeError, WeightsError
 from finetune.model.hub import HubSource, fetch
 from finetune.model.metadata import Description, read_description
-from finetune.model.pretrained import Choice, Pretrained, registered_input
+from finetune.model.pretrained import Pretrained, WeightsChoice, registered_input
 from finetune.model.registry import find_backbone, pretrained_tags, registered
 from finetune.recipe.schema import ModelOptions
 from finetune.text import listed
@@ -22,7 +22,7 @@ _NAMES_IN_FOLDER = ("model.safetensors", "pytorch_model.bin")
 
 def choose_weights(
     options: ModelOptions, weights: str | None, backbone_override: str | None
-) -> Choice:
+) -> WeightsChoice:
     """What to start from: the command line over a weights file's own words over the recipe.
 
     Args:
@@ -45,11 +45,11 @@ def choose_weights(
         start = Pretrained(
             "none: random weights", architecture, tag, input=registered_input(config)
         )
-        return Choice(start, None)
+        return WeightsChoice(start, None)
     return _from_hub(architecture, tag, config)
 
 
-def fetch_weights(choice: Choice) -> Path | None:
+def fetch_weights(choice: WeightsChoice) -> Path | None:
     """The file of the chosen weights on this machine; None for random ones.
 
     Raises:
@@ -59,7 +59,7 @@ def fetch_weights(choice: Choice) -> Path | None:
     return fetch(choice.place) if isinstance(choice.place, HubSource) else choice.place
 
 
-def _from_hub(architecture: str, tag: str, config: PretrainedCfg) -> Choice:
+def _from_hub(architecture: str, tag: str, config: PretrainedCfg) -> WeightsChoice:
     tag = tag or config.tag or ""
     if not config.hf_hub_id:
         tags = [f"{architecture}.{t}" for t in pretrained_tags(architecture)]
@@ -81,10 +81,10 @@ def _from_hub(architecture: str, tag: str, config: PretrainedCfg) -> Choice:
         input=registered_input(config),
         licence=config.license,
     )
-    return Choice(start, place)
+    return WeightsChoice(start, place)
 
 
-def _from_file(path: Path, backbone: str, override: str | None) -> Choice:
+def _from_file(path: Path, backbone: str, override: str | None) -> WeightsChoice:
     said = read_description(path)
     architecture, tag = _file_backbone(said, path, backbone, override)
     config = registered(architecture, tag)
@@ -96,7 +96,7 @@ def _from_file(path: Path, backbone: str, override: str | None) -> Choice:
         input=replace(registered_input(config), **said.input),
         licence=said.licence,
     )
-    return Choice(start, path)
+    return WeightsChoice(start, path)
 
 
 def _file_backbone(

@@ -17,7 +17,7 @@ _RUN, _RECIPE, _AUTO = "this run", "the recipe", "this run, in place of auto"
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ChosenKey:
     """A key of the recipe that has not its default.
 
     Attributes:
@@ -43,7 +43,7 @@ class Choices:
     """
 
     reasons: list[str]
-    chosen: list[Choice]
+    chosen: list[ChosenKey]
 
 
 def choices(recipe: Recipe) -> Choices:
@@ -51,7 +51,7 @@ def choices(recipe: Recipe) -> Choices:
     known = next((each for each in catalogue() if each.name == recipe.name), None)
     usual = {key: value for key, value, _ in _leaves(load_recipe(known.path))} if known else {}
     chosen = [
-        Choice(key, _word(value), _by(value, usual.get(key, place.default)), place.description)
+        ChosenKey(key, _word(value), _by(value, usual.get(key, place.default)), place.description)
         for key, value, place in _leaves(recipe)
         if place.required or (value != place.default and value != {})
     ]

@@ -16,7 +16,7 @@ import numpy as np
 
 from finetune.data.manifest import Item
 from finetune.evaluation.clusters import group_numbers
-from finetune.evaluation.selection import Choice, choose_phase
+from finetune.evaluation.selection import PhaseChoice, choose_phase
 from finetune.recipe.schema import Recipe
 from finetune.text import plural
 from finetune.training.balance import image_weights
@@ -45,7 +45,7 @@ class Verdict:
         out_of_fold: Whether the judged images are training images, judged out-of-fold.
     """
 
-    choice: Choice
+    choice: PhaseChoice
     logits: np.ndarray
     items: Sequence[Item]
     out_of_fold: bool

@@ -18,7 +18,7 @@ from finetune.choosing.rules import (
     precision_choice,
     scratch_choices,
 )
-from finetune.choosing.suggestion import Choice, Suggestion, followed, keys_of
+from finetune.choosing.suggestion import KeyChoice, Suggestion, followed, keys_of
 from finetune.choosing.traits import DataTraits, MachineTraits, ProbeTraits
 from finetune.recipe.loading import load_recipe
 from finetune.recipe.schema import Recipe
@@ -138,7 +138,10 @@ def test_whatever_is_found_the_choices_make_a_recipe_with_a_reason_for_each(
 
 
 def test_what_is_given_by_hand_stands_over_a_choice_and_says_so() -> None:
-    base, choices = groundwork([]), (Choice("input.fit", "crop", "Short."), *phase_choices(facts()))
+    base, choices = (
+        groundwork([]),
+        (KeyChoice("input.fit", "crop", "Short."), *phase_choices(facts())),
+    )
     given = ["input.fit=squash", "phases.tune.epochs=3", "seed=5"]
     recipe = followed(base, choices, given)
     suggestion = Suggestion(recipe, choices, (), keys_of(given))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from finetune.data.manifest import Item
-from finetune.evaluation.selection import Choice
+from finetune.evaluation.selection import PhaseChoice
 from finetune.training.checkpoints import PhaseStore
 from finetune.training.judging import Verdict
 from finetune.training.phases import PhaseResult
@@ -25,7 +25,7 @@ def phase(logits: np.ndarray | None) -> PhaseResult:
 
 
 def verdict(*, on_folds: bool) -> Verdict:
-    return Verdict(Choice(0, ("said",), (), (), ()), LOGITS[:4], TRAIN[4:], on_folds)
+    return Verdict(PhaseChoice(0, ("said",), (), (), ()), LOGITS[:4], TRAIN[4:], on_folds)
 
 
 def setting(calibrate: str = "temperature") -> Any:

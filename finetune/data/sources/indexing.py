@@ -190,8 +190,8 @@ def _taken_for_classes(classes: Collection[str]) -> Iterator[str]:
     others = sorted(set(classes) - named.keys())
     if others and "train" in named.values() and len(set(named.values())) > 1:
         yield (
-            f"{listed(list(named))} are taken for classes, since {listed(others)} stands beside them. If "
-            "they are splits, take the rest elsewhere."
+            f"{listed(list(named))} are taken for classes, since {listed(others)} stands beside "
+            "them. If they are splits, take the rest elsewhere."
         )
 
 
