@@ -25,7 +25,6 @@ from finetune.model.precision import shortened_products
 from finetune.recipe.schema import GradientPhase, Recipe
 from finetune.text import listed
 from finetune.training.co_tuning import CoTuning
-from finetune.training.freeze import FreezePlan
 from finetune.training.length import epoch_length, step_images
 from finetune.training.log import Log
 from finetune.training.passage import passage_of
@@ -33,6 +32,7 @@ from finetune.training.phases import run_fit
 from finetune.training.remedies import less_memory
 from finetune.training.setting import Fit, Setting
 from finetune.training.stepping import Stepper, stepper_for
+from finetune.training.trainee import Trainee
 
 
 def position_of(recipe: Recipe, name: str | None) -> int:
@@ -106,13 +106,11 @@ def _losses(
     short = phase.at(1.0).model_copy(update=changed)  # so that the schedule's factor is the rate
     # No more images than the steps pass: what frozen stages make of others would be for nothing.
     some = spread(train, len(rates) * phase.batch_size * phase.accumulate)
-    plan = FreezePlan.of(model, short.train, short.batch_norm)
-    plan.apply(model)
-    beside = CoTuning.of(setting, train, short)
+    trainee, beside = Trainee.of(model, short, position), CoTuning.of(setting, train, short)
     fit, at = Fit("range test", some, (), ()), rates.__getitem__
-    passage = passage_of(sized, fit, model, plan, short, position, co_tuning=beside)
+    passage = passage_of(sized, fit, trainee, co_tuning=beside)
     tell, through = setting.reporter.say, passage.pass_through
-    stepper = stepper_for(sized, train, model, plan, short, through, at, tell, beside)
+    stepper = stepper_for(sized, train, trainee, through, at, tell, beside)
     step = count()
     for epoch in count():
         place = (setting.recipe.seed, "step", position, epoch)

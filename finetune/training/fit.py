@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
 
 from finetune.console import Task
 from finetune.model.device import memory_told
@@ -18,7 +17,6 @@ from finetune.model.precision import shortened_products
 from finetune.recipe.schema import GradientPhase
 from finetune.training.averaging import Average, Refresh, refresh_statistics
 from finetune.training.co_tuning import CoTuning
-from finetune.training.freeze import FreezePlan
 from finetune.training.interpolating import SHARES, Mixture, Stretch, interpolate
 from finetune.training.keeping import Keeper, kept_place, restore
 from finetune.training.length import epoch_length, epochs_begun, images_seen, total_steps
@@ -30,6 +28,7 @@ from finetune.training.schedules import schedule
 from finetune.training.setting import Fit, Setting
 from finetune.training.stepping import Stepper, stepper_for
 from finetune.training.stopping import listening
+from finetune.training.trainee import Trainee
 from finetune.training.trainer import quiet, trainer_for
 from finetune.training.validating import Validation
 from finetune.training.watching import EpochEnd, Progress
@@ -57,21 +56,15 @@ class FitEnd:
 def fit_phase(
     setting: Setting,
     fit: Fit,
-    model: nn.Module,
-    plan: FreezePlan,
-    phase: GradientPhase,
-    position: int,
+    trainee: Trainee,
     checkpoint: Path,
 ) -> FitEnd:
-    """Train ``model`` in place as ``phase`` says.
+    """Train a network in place as its phase says.
 
     Args:
         setting: What the run's fits share.
         fit: What is learnt from, and scored after each epoch.
-        model: The network, to which ``plan`` has been applied.
-        plan: What trains.
-        phase: How it trains.
-        position: The phase's place in the recipe, from 0; part of every seed.
+        trainee: The network, and how it trains.
         checkpoint: Where the phase under way is kept; it is gone on with if it exists.
 
     Raises:
@@ -79,13 +72,14 @@ def fit_phase(
         DeviceError: Not even one image fits the memory.
         KeyboardInterrupt: The user stopped it, after a checkpoint of all steps so far.
     """
-    began = _copied(plan, model) if phase.interpolate else {}
+    model, phase = trainee.model, trainee.phase
+    began = _copied(trainee) if phase.interpolate else {}
     place = kept_place(checkpoint)
     setting.log.rewind(fit.name, phase.name, place.epoch)
     sized = setting.at(phase.size)
     beside = CoTuning.of(setting, fit.train, phase)
-    passage = passage_of(sized, fit, model, plan, phase, position, place.epoch, place.batch, beside)
-    module = _module(sized, fit, model, plan, phase, position, place, passage)
+    passage = passage_of(sized, fit, trainee, place.epoch, place.batch, beside)
+    module = _module(sized, fit, trainee, place, passage)
     title = phase.name if fit.name == "main" else f"{fit.name} {phase.name}"
     with _bar(setting, fit, phase, place, title) as task, listening() as stopping:
         validation = Validation(setting, fit, passage, phase)
@@ -118,46 +112,39 @@ def fit_phase(
 
 
 def _module(
-    setting: Setting,
-    fit: Fit,
-    model: nn.Module,
-    plan: FreezePlan,
-    phase: GradientPhase,
-    position: int,
-    place: Place,
-    passage: Passage,
+    setting: Setting, fit: Fit, trainee: Trainee, place: Place, passage: Passage
 ) -> PhaseModule:
-    steps = total_steps(phase, len(fit.train))
-    factor = schedule(phase.lr_schedule, steps)
-    tell, through = setting.reporter.say, passage.pass_through
-    stepper = stepper_for(
-        setting, fit.train, model, plan, phase, through, factor, tell, passage.co_tuning
-    )
-    seed_place = (setting.recipe.seed, "step", position)
-    length = epoch_length(phase, len(fit.train))
-    average = _average(fit, model, plan, phase, _refresher(model, plan, passage, stepper))
-    return PhaseModule(model, plan, phase, stepper, length, steps, seed_place, place, average)
+    phase, images = trainee.phase, len(fit.train)
+    steps = total_steps(phase, images)
+    factor, tell = schedule(phase.lr_schedule, steps), setting.reporter.say
+    through, beside = passage.pass_through, passage.co_tuning
+    stepper = stepper_for(setting, fit.train, trainee, through, factor, tell, beside)
+    seed_place = (setting.recipe.seed, "step", trainee.position)
+    average = _average(fit, trainee, _refresher(trainee, passage, stepper))
+    length = epoch_length(phase, images)
+    return PhaseModule(trainee, stepper, length, steps, seed_place, place, average)
 
 
-def _average(
-    fit: Fit, model: nn.Module, plan: FreezePlan, phase: GradientPhase, refresh: Refresh
-) -> Average | None:
+def _average(fit: Fit, trainee: Trainee, refresh: Refresh) -> Average | None:
+    phase = trainee.phase
     if phase.ema is None and phase.swa is None:
         return None
-    return Average(model, plan, phase, epochs_begun(phase, len(fit.train)), refresh)
+    epochs = epochs_begun(phase, len(fit.train))
+    return Average(trainee.model, trainee.plan, phase, epochs, refresh)
 
 
-def _refresher(model: nn.Module, plan: FreezePlan, passage: Passage, stepper: Stepper) -> Refresh:
+def _refresher(trainee: Trainee, passage: Passage, stepper: Stepper) -> Refresh:
     def refresh(epoch: int) -> None:
         inputs = (part for batch in passage.epoch(epoch) for part in stepper.split(batch.inputs))
-        refresh_statistics(model, plan, inputs, passage.pass_through)
+        refresh_statistics(trainee.model, trainee.plan, inputs, passage.pass_through)
 
     return refresh
 
 
-def _copied(plan: FreezePlan, model: nn.Module) -> dict[str, torch.Tensor]:
+def _copied(trainee: Trainee) -> dict[str, torch.Tensor]:
     """What the phase moves, as it is now."""
-    return {name: value.clone() for name, value in plan.moving(model).items()}
+    moving = trainee.plan.moving(trainee.model)
+    return {name: value.clone() for name, value in moving.items()}
 
 
 def _mixed(
@@ -169,15 +156,16 @@ def _mixed(
     title: str,
 ) -> Mixture:
     """Mix the weights that the phase ended with and those that it ``began`` with."""
-    model, plan, phase = module.model, module.plan, module.phase
-    refresh = _refresher(model, plan, passage, module.stepper)
-    moved = phase.batch_norm == "train" and any(True for _ in plan.norms(model))
+    trainee = module.trainee
+    model, phase = trainee.model, trainee.phase
+    refresh = _refresher(trainee, passage, module.stepper)
+    moved = phase.batch_norm == "train" and any(True for _ in trainee.plan.norms(model))
     last = partial(refresh, module.place.epoch - 1) if moved else None
     with (
         memory_told(less_memory(phase, setting.at(phase.size).spec.size)),
         setting.reporter.task(f"{title}, mixed", len(SHARES), "mixtures") as task,
     ):
-        stretch = Stretch(began, _copied(plan, model))
+        stretch = Stretch(began, _copied(trainee))
         mixture = interpolate(model, stretch, validation.logits, validation.labels, last, task)
     validation.keep(mixture.logits)
     setting.reporter.say(f"{title}: {mixture.words}.")

@@ -83,7 +83,7 @@ class Keeper(Callback):
             "place": module.place.to_state(),
             "most": module.stepper.most,
             "watch": self.watch.state_dict(),
-            "weights": module.plan.moving(module.model),
+            "weights": module.trainee.plan.moving(module.model),
             "optimizer": module.stepper.optimizer.state_dict(),
             "source_head": beside.source.state_dict() if beside else {},
             "average": module.average.state_dict() if module.average else {},

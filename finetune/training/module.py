@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import torch
 from lightning.pytorch import LightningModule
-from torch import nn
 
 from finetune.data.batches import batch_count
 from finetune.data.loaders import Batch
 from finetune.features.views import StoredBatch
-from finetune.recipe.schema import GradientPhase
 from finetune.training.averaging import Average
-from finetune.training.freeze import FreezePlan
 from finetune.training.length import step_images
 from finetune.training.place import Place
 from finetune.training.stepping import Stepper
+from finetune.training.trainee import Trainee
 
 
 class PhaseModule(LightningModule):
@@ -23,9 +21,7 @@ class PhaseModule(LightningModule):
     Lightning goes through the epochs; what a batch does, and how far the phase is, is told here.
 
     Args:
-        model: The network; its own parameters are trained.
-        plan: What trains.
-        phase: How it trains.
+        trainee: The network, whose own parameters are trained, and how.
         stepper: Adds up gradients and steps.
         images: Images that an epoch shows.
         steps: Optimiser steps of the phase.
@@ -36,9 +32,7 @@ class PhaseModule(LightningModule):
 
     def __init__(
         self,
-        model: nn.Module,
-        plan: FreezePlan,
-        phase: GradientPhase,
+        trainee: Trainee,
         stepper: Stepper,
         images: int,
         steps: int,
@@ -48,12 +42,11 @@ class PhaseModule(LightningModule):
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
-        self.model = model
-        self.plan = plan
-        self.phase = phase
+        self.trainee = trainee
+        self.model = trainee.model  # of its own, so that Lightning knows the parameters
         self.stepper = stepper
         self.images = images
-        self.batches = batch_count(images, phase.batch_size)
+        self.batches = batch_count(images, trainee.phase.batch_size)
         self.steps = steps
         self.seed_place = seed_place
         self.place = place
@@ -63,14 +56,14 @@ class PhaseModule(LightningModule):
         """Training mode as the plan has it: Lightning calls this, and frozen stays frozen."""
         super().train(mode)
         if mode:
-            self.plan.set_modes(self.model)
+            self.trainee.plan.set_modes(self.model)
         return self
 
     @property
     def at_step(self) -> bool:
         """Whether the last batch ended an optimiser step."""
         place = self.place
-        return place.batch % self.phase.accumulate == 0 or place.batch == self.batches
+        return place.batch % self.trainee.phase.accumulate == 0 or place.batch == self.batches
 
     def on_train_epoch_start(self) -> None:
         """Pass no batch if the phase was interrupted after its last step."""
@@ -82,7 +75,7 @@ class PhaseModule(LightningModule):
         Lightning's ``batch_idx`` is not that of the epoch where a phase was resumed within it.
         """
         place = self.place
-        images = step_images(self.phase, self.images, place.batch)
+        images = step_images(self.trainee.phase, self.images, place.batch)
         loss = self.stepper.add(batch, images, *self.seed_place, place.epoch, place.batch)
         place.loss = place.loss + loss
         place.images += len(batch.labels)

@@ -21,14 +21,14 @@ from finetune.features.cutting import Uncuttable
 from finetune.features.views import StoredViews, stored_loader
 from finetune.model.normalise import normalise
 from finetune.model.precision import full_precision
-from finetune.recipe.schema import AugmentOptions, GradientPhase
+from finetune.recipe.schema import AugmentOptions
 from finetune.training.co_tuning import CoTuning
-from finetune.training.freeze import FreezePlan
 from finetune.training.length import epochs_begun
 from finetune.training.pictures import pictures_of
 from finetune.training.sampling import turns_of, views_of
 from finetune.training.setting import Fit, Setting
 from finetune.training.stored import StoredPart
+from finetune.training.trainee import Trainee
 
 Pass = Callable[[torch.Tensor], torch.Tensor]
 """From tensors ``[N, ...]`` to others, image by image."""
@@ -74,15 +74,12 @@ class Passage:
 def passage_of(
     setting: Setting,
     fit: Fit,
-    model: nn.Module,
-    plan: FreezePlan,
-    phase: GradientPhase,
-    position: int,
+    trainee: Trainee,
     first_epoch: int = 0,
     first_batch: int = 0,
     co_tuning: CoTuning | None = None,
 ) -> Passage:
-    """The way of ``fit``'s images through ``model``, to which ``plan`` has been applied.
+    """The way of ``fit``'s images through the network.
 
     What the frozen stages make of the images is computed once and kept, and only the rest is run
     in each epoch. Where the store has no room, the frozen stages are run in each epoch, on the same
@@ -90,45 +87,45 @@ def passage_of(
     they must not change from here on, which is what frozen says. Where the network can't be cut
     at their end, all of it is passed as it is.
     """
-    halves = halves_where_training_begins(setting, model, plan)
+    model, halves = trainee.model, halves_where_training_begins(setting, trainee)
     stored = StoredPart.of(setting, model, halves) if halves else None
     if stored is not None:
-        rows = stored.views(fit.train, phase)
+        rows = stored.views(fit.train, trainee.phase)
         if rows is not None:
-            from_rows = _stored_batches(setting, rows, fit, phase, position)
+            from_rows = _stored_batches(setting, rows, fit, trainee)
             loader = from_rows(first_epoch, first_batch)
             own = stored_forward(setting, stored.halves)
             through = _compiled(setting, _with_source(setting, model, own, halves, co_tuning))
             return Passage(loader, through, stored.logits, from_rows, co_tuning)
-    live = partial(live_loader, setting, fit.train, plan, phase, position)
+    live = partial(live_loader, setting, fit.train, trainee)
     own = live_forward(setting, model, halves)
     through = _compiled(setting, _with_source(setting, model, own, halves, co_tuning))
     loader = live(first_epoch, first_batch)
-    return Passage(loader, through, _live_logits(setting, model, phase, fit), live, co_tuning)
+    return Passage(loader, through, _live_logits(setting, trainee, fit), live, co_tuning)
 
 
 def _stored_batches(
-    setting: Setting, rows: StoredViews, fit: Fit, phase: GradientPhase, position: int
+    setting: Setting, rows: StoredViews, fit: Fit, trainee: Trainee
 ) -> Callable[..., DataLoader[Any]]:
     """Loaders of stored views that begin at an epoch and, within it, at a batch."""
-    turns = turns_of(phase, setting.labels(fit.train))
+    turns = turns_of(trainee.phase, setting.labels(fit.train))
+    size = trainee.phase.batch_size
 
     def loader(first_epoch: int, first_batch: int = 0) -> DataLoader[Any]:
-        place = (setting.recipe.seed, position, first_epoch, first_batch)
-        return stored_loader(rows, TrainBatches(len(fit.train), phase.batch_size, *place, turns))
+        place = (setting.recipe.seed, trainee.position, first_epoch, first_batch)
+        return stored_loader(rows, TrainBatches(len(fit.train), size, *place, turns))
 
     return loader
 
 
-def halves_where_training_begins(
-    setting: Setting, model: nn.Module, plan: FreezePlan
-) -> Halves | None:
+def halves_where_training_begins(setting: Setting, trainee: Trainee) -> Halves | None:
     """The network cut before the first stage that trains; None: all of it is passed."""
+    plan = trainee.plan
     first = next(stage.name for stage in plan.stages if stage.name in plan.trained)
     if first == plan.stages[0].name:
         return None
     try:
-        return halves_of(model, first, setting.spec, setting.device, setting.inference)
+        return halves_of(trainee.model, first, setting.spec, setting.device, setting.inference)
     except Uncuttable as error:
         setting.say_once(
             f"This network can't be cut before {first} ({error}): its frozen stages are run in "
@@ -140,15 +137,14 @@ def halves_where_training_begins(
 def live_loader(
     setting: Setting,
     items: Sequence[Item],
-    plan: FreezePlan,
-    phase: GradientPhase,
-    position: int,
+    trainee: Trainee,
     first_epoch: int = 0,
     first_batch: int = 0,
     *,
     keep: bool = True,
 ) -> DataLoader[Any]:
     """Augmented pictures; ``keep``: decoded pictures are kept from epoch to epoch."""
+    phase, plan = trainee.phase, trainee.plan
     options, labels = setting.augment(phase), setting.labels(items)
     frozen = len(plan.trained) < len(plan.stages)
     again = keep and epochs_begun(phase, len(items)) > 1
@@ -158,7 +154,7 @@ def live_loader(
         setting.spec,
         options,
         setting.recipe.seed,
-        position,
+        trainee.position,
         phase.batch_size,
         setting.workers,
         setting.recipe.data.max_pixels,
@@ -211,15 +207,16 @@ def _with_source(
 
 
 def _live_logits(
-    setting: Setting, model: nn.Module, phase: GradientPhase, fit: Fit
+    setting: Setting, trainee: Trainee, fit: Fit
 ) -> Callable[[Sequence[Item]], np.ndarray]:
     """All of the network's; pictures that are scored more than once are kept as they are fitted."""
+    phase = trainee.phase
     again = fit.monitor and (epochs_begun(phase, len(fit.train)) > 1 or phase.interpolate)
     fitted = AugmentOptions.model_validate({"policy": "none"})
     kept = pictures_of(setting, fit.monitor, fitted) if again else None
 
     def logits(items: Sequence[Item]) -> np.ndarray:
-        return setting.logits(model, items, kept=kept if items is fit.monitor else None)
+        return setting.logits(trainee.model, items, kept=kept if items is fit.monitor else None)
 
     return logits
 

@@ -25,6 +25,7 @@ from finetune.training.remedies import check_finite
 from finetune.training.setting import Fit, Setting
 from finetune.training.solvers import SOLVERS, Examples, Solver
 from finetune.training.stored import StoredPart
+from finetune.training.trainee import Trainee
 
 
 @dataclass(frozen=True)
@@ -173,11 +174,10 @@ def _descend(
     # Here, and not above: a recipe that only solves heads needs no Lightning, which takes seconds.
     from finetune.training.fit import fit_phase
 
-    phase = settled(setting, fit, model, phase, position)
-    plan = FreezePlan.of(model, phase.train, phase.batch_norm)
-    plan.apply(model)
+    trainee = Trainee.of(model, settled(setting, fit, model, phase, position), position)
+    phase, plan = trainee.phase, trainee.plan
     before = digest(plan.frozen_tensors(model))
-    end = fit_phase(setting, fit, model, plan, phase, position, store.running)
+    end = fit_phase(setting, fit, trainee, store.running)
     record = _record(phase, plan, model, before, setting.log.seconds(fit.name, phase.name)) | {
         "ended": end.reason,
         "epochs": end.epochs,

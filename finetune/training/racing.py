@@ -29,9 +29,9 @@ from finetune.recipe.schema import GradientPhase
 from finetune.text import plural
 from finetune.training.balance import image_weights
 from finetune.training.checkpoints import PhaseStore, phase_store
-from finetune.training.freeze import FreezePlan
 from finetune.training.halving import Rung, rungs_of, survivors
 from finetune.training.setting import Fit, Setting
+from finetune.training.trainee import Trainee
 
 
 @dataclass(frozen=True)
@@ -142,11 +142,9 @@ class _Race:
             "interpolate": False,  # of what a rate has learnt, all is compared
         }
         phase = self.phase.at(rate).model_copy(update=changed)
-        model = copy.deepcopy(self.model)
-        plan = FreezePlan.of(model, phase.train, phase.batch_norm)
-        plan.apply(model)
+        trainee = Trainee.of(copy.deepcopy(self.model), phase, self.position)
         try:
-            end = fit_phase(self.setting, fit, model, plan, phase, self.position, store.running)
+            end = fit_phase(self.setting, fit, trainee, store.running)
         except TrainingError:  # it ran away
             return None
         return self._log_loss(end.judged)

@@ -27,6 +27,7 @@ from finetune.training.remedies import less_memory
 from finetune.training.schedules import Factor
 from finetune.training.seeding import seed_of
 from finetune.training.setting import Setting
+from finetune.training.trainee import Trainee
 
 BFLOAT16 = "bfloat16"
 
@@ -220,15 +221,14 @@ def _moving_statistics(model: nn.Module) -> list[torch.Tensor]:
 def stepper_for(
     setting: Setting,
     items: Sequence[Item],
-    model: nn.Module,
-    plan: FreezePlan,
-    phase: GradientPhase,
+    trainee: Trainee,
     pass_through: Forward,
     factor: Factor,
     tell: Callable[[str], None],
     co_tuning: CoTuning | None = None,
 ) -> Stepper:
-    """A `Stepper` for a phase over ``items``; ``plan`` has been applied to ``model``."""
+    """A `Stepper` for a phase over ``items``."""
+    model, plan, phase = trainee.model, trainee.plan, trainee.phase
     counts = class_counts(setting.labels(items), len(setting.manifest.classes))
     return Stepper(
         model,

@@ -19,7 +19,6 @@ from finetune.data.manifest import Item, spread
 from finetune.features.body import Halves, body_of
 from finetune.features.views import StoredBatch
 from finetune.recipe.schema import Phase, SolverPhase
-from finetune.training.freeze import FreezePlan
 from finetune.training.passage import (
     halves_where_training_begins,
     live_forward,
@@ -29,6 +28,7 @@ from finetune.training.passage import (
 from finetune.training.setting import EVAL_BATCH, Setting
 from finetune.training.stepping import Stepper, stepper_for
 from finetune.training.stored import StoredPart
+from finetune.training.trainee import Trainee
 
 _TIMED = 2
 """Batches timed, after one that warms up."""
@@ -92,20 +92,17 @@ def phase_cost(
         return Cost(0.0, scoring, passing.seconds(_views_missing(setting, phase, items)))
     setting = setting.at(phase.size)
     model: nn.Module = copy.deepcopy(setting.pristine).to(setting.device)
-    plan = FreezePlan.of(model, phase.train, phase.batch_norm)
-    plan.apply(model)
-    halves = halves_where_training_begins(setting, model, plan)
+    trainee = Trainee.of(model, phase, 0)
+    halves = halves_where_training_begins(setting, trainee)
     some = spread(items, phase.batch_size * (1 + _TIMED))
-    loader: Iterable[Any] = live_loader(setting, some, plan, phase, 0, keep=False)
+    loader: Iterable[Any] = live_loader(setting, some, trainee, keep=False)
     part = StoredPart.of(setting, model, halves) if halves else None
     stored = part is not None and part.has_room(items, phase)
     forward = live_forward(setting, model, halves)
     if halves is not None and stored:
         loader, forward = list(_crossed(halves, loader)), stored_forward(setting, halves)
     with _unmoved_randomness(setting.device):
-        stepper = stepper_for(
-            setting, items, model, plan, phase, forward, lambda _: 1.0, Silent().say
-        )
+        stepper = stepper_for(setting, items, trainee, forward, lambda _: 1.0, Silent().say)
         seconds = _seconds_per_image(loader, _training_step(stepper), setting.device)
     if part is None or not stored:
         return Cost(seconds, passing.seconds(1))

@@ -36,7 +36,7 @@ class Progress(Callback):
 
     def on_train_epoch_start(self, trainer: Trainer, module: PhaseModule) -> None:
         """Name the epoch."""
-        epochs = f"/{module.phase.epochs}" if module.phase.epochs else ""
+        epochs = f"/{module.trainee.phase.epochs}" if module.trainee.phase.epochs else ""
         self.task.rename(f"{self.title}, epoch {module.place.epoch + 1}{epochs}")
 
     def on_train_batch_end(
@@ -135,7 +135,7 @@ class EpochEnd(Callback):
             self.best, self.best_epoch = loss, epoch
             self.best_weights = {
                 name: value.detach().cpu().clone()
-                for name, value in module.plan.moving(module.model).items()
+                for name, value in module.trainee.plan.moving(module.model).items()
             }
         self.stopped = epoch - self.best_epoch >= options.patience
 
@@ -143,8 +143,8 @@ class EpochEnd(Callback):
 def _check_loss(module: PhaseModule, epoch: int) -> None:
     if not math.isfinite(module.place.mean_loss):
         raise TrainingError(
-            f"the loss is no longer a number in epoch {epoch} of phase {module.phase.name}",
-            mend=lower_rate(module.phase),
+            f"the loss is no longer a number in epoch {epoch} of phase {module.trainee.phase.name}",
+            mend=lower_rate(module.trainee.phase),
         )
 
 
@@ -152,10 +152,10 @@ def _row(fit: str, epoch: int, module: PhaseModule, scores: dict[str, float]) ->
     place = module.place
     return LogRow(
         fit=fit,
-        phase=module.phase.name,
+        phase=module.trainee.phase.name,
         epoch=epoch,
         step=place.step,
-        lr=module.phase.optimizer.peak * module.stepper.factor(max(place.step - 1, 0)),
+        lr=module.trainee.phase.optimizer.peak * module.stepper.factor(max(place.step - 1, 0)),
         train_loss=place.mean_loss,
         val_log_loss=scores.get("val_log_loss"),
         val_accuracy=scores.get("val_accuracy"),

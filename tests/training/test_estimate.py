@@ -15,9 +15,9 @@ from finetune.features.store import FeatureStore
 from finetune.recipe.schema import Recipe
 from finetune.training import timing
 from finetune.training.estimate import Estimate, estimate
-from finetune.training.freeze import FreezePlan
 from finetune.training.passage import passage_of
 from finetune.training.setting import Fit, Setting
+from finetune.training.trainee import Trainee
 
 PHASES = [
     {"name": "probe", "train": "head", "solver": "lbfgs", "views": 3},
@@ -65,10 +65,7 @@ def test_what_is_stored_is_not_counted_again(
 ) -> None:
     before = seconds(setting, monkeypatch)
     train, phase = setting.manifest.part("train"), setting.recipe.phases[1]
-    model = setting.pristine
-    plan = FreezePlan.of(model, phase.train, phase.batch_norm)
-    plan.apply(model)
-    passage_of(setting, Fit("main", train, [], []), model, plan, phase, 1)
+    passage_of(setting, Fit("main", train, [], []), Trainee.of(setting.pristine, phase, 1))
     after = seconds(setting, monkeypatch)
     assert before.phases[1] - after.phases[1] == pytest.approx(4 * len(train))
 

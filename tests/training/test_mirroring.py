@@ -19,10 +19,10 @@ from finetune.features.body import body_of
 from finetune.recipe.loading import load_recipe
 from finetune.recipe.schema import Recipe
 from finetune.training import mirroring
-from finetune.training.freeze import FreezePlan
 from finetune.training.mirroring import mirror_helps
 from finetune.training.passage import passage_of
 from finetune.training.setting import Fit, Setting
+from finetune.training.trainee import Trainee
 
 BASE = ["model.backbone=test_resnet", "input.size=32", "data.workers=0", "precision=float32"]
 
@@ -62,10 +62,9 @@ def test_what_is_watched_is_what_is_shipped(data: Path, train: str, store: bool)
     setting = set_up(data, "true", recipe)
     model = setting.pristine
     torch.nn.init.normal_(model.get_classifier().weight)
-    plan = FreezePlan.of(model, train, "frozen")
-    plan.apply(model)
+    trainee = Trainee.of(model, setting.recipe.phases[0], 0)
     fit = Fit("main", setting.manifest.part("train"), [], setting.manifest.part("val"))
-    passage = passage_of(setting, fit, model, plan, setting.recipe.phases[0], 0)
+    passage = passage_of(setting, fit, trainee)
     watched, shipped = passage.logits(fit.monitor), setting.logits(model, fit.monitor)
     np.testing.assert_allclose(watched, shipped, atol=1e-4)
     np.testing.assert_allclose(passage.logits(fit.monitor), watched)

@@ -23,9 +23,9 @@ from finetune.features.views import StoredBatch
 from finetune.model.precision import native_bfloat16
 from finetune.recipe.schema import Recipe
 from finetune.training import passage as passages
-from finetune.training.freeze import FreezePlan
 from finetune.training.passage import live_forward, passage_of
 from finetune.training.setting import Fit, Setting
+from finetune.training.trainee import Trainee
 
 BASE = ["model.backbone=test_resnet", "input.size=32", "data.workers=0", "precision=float32"]
 
@@ -53,20 +53,18 @@ def recipe_of(train: str, **more: object) -> Recipe:
     return Recipe.model_validate({"name": "own", "phases": [phase]})
 
 
-def set_up(data: Path, recipe: Recipe, *more: str) -> tuple[Setting, nn.Module, FreezePlan, Fit]:
+def set_up(data: Path, recipe: Recipe, *more: str) -> tuple[Setting, Trainee, Fit]:
     planned = api.plan(data, recipe, overrides=[*BASE, *more], weights="none", reporter=Silent())
     setting = setting_of(planned, None, Listening())
-    model, phase = setting.pristine, setting.recipe.phases[0]
-    plan = FreezePlan.of(model, phase.train, phase.batch_norm)
-    plan.apply(model)
+    trainee = Trainee.of(setting.pristine, setting.recipe.phases[0], 0)
     train, val = (setting.manifest.part(name) for name in ("train", "val"))
-    return setting, model, plan, Fit("main", train, val, val)
+    return setting, trainee, Fit("main", train, val, val)
 
 
 def made(data: Path, recipe: Recipe, *more: str):
-    setting, model, plan, fit = set_up(data, recipe, *more)
-    passage = passage_of(setting, fit, model, plan, setting.recipe.phases[0], 0)
-    return setting, model, fit, passage
+    setting, trainee, fit = set_up(data, recipe, *more)
+    passage = passage_of(setting, fit, trainee)
+    return setting, trainee.model, fit, passage
 
 
 def gradients(model: nn.Module, forward, batch) -> dict[str, torch.Tensor]:
@@ -80,11 +78,11 @@ def gradients(model: nn.Module, forward, batch) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize("batch_norm", ["train", "frozen"])
 def test_gradients_are_those_of_the_whole_network(data: Path, train: str, batch_norm: str) -> None:
     recipe = recipe_of(train, batch_norm=batch_norm)
-    setting, model, plan, fit = set_up(data, recipe, "model.dropout=0.4")
-    phase = setting.recipe.phases[0]
-    stored = passage_of(setting, fit, model, plan, phase, 0)
-    live = passages.live_loader(setting, fit.train, plan, phase, 0)
-    cut = passages.halves_where_training_begins(setting, model, plan)
+    setting, trainee, fit = set_up(data, recipe, "model.dropout=0.4")
+    model = trainee.model
+    stored = passage_of(setting, fit, trainee)
+    live = passages.live_loader(setting, fit.train, trainee)
+    cut = passages.halves_where_training_begins(setting, trainee)
     for kept, pictures in zip(stored.loader, live, strict=True):
         assert isinstance(kept, StoredBatch)
         assert kept.labels.equal(pictures.labels)
@@ -123,7 +121,7 @@ PRECISIONS = [
 def test_a_run_ends_with_the_same_weights_with_the_store_and_without(
     data: Path, tmp_path: Path, train: str, precision: str, tolerance: float
 ) -> None:
-    start = set_up(data, recipe_of(train))[1].state_dict()
+    start = set_up(data, recipe_of(train))[1].model.state_dict()
 
     def weights(name: str, *more: str) -> dict[str, torch.Tensor]:
         run = finetune.train(
@@ -156,7 +154,7 @@ def test_options_do_the_same_with_the_store_and_without(
 ) -> None:
     data = photos({"red": 30, "green": 6})
     recipe = recipe_of("last_1", **options)
-    start = set_up(data, recipe)[1].state_dict()
+    start = set_up(data, recipe)[1].model.state_dict()
 
     def weights(name: str, *more: str) -> dict[str, torch.Tensor]:
         run = finetune.train(
@@ -173,12 +171,11 @@ def test_options_do_the_same_with_the_store_and_without(
 
 def test_turns_show_views_that_differ_as_long_as_there_are_others(data: Path) -> None:
     recipe = recipe_of("last_1", sampling="balanced", epochs=2)
-    setting, model, plan, fit = set_up(data, recipe, "augment.views=2")
+    setting, trainee, fit = set_up(data, recipe, "augment.views=2")
     of = {c: [item for item in fit.train if item.label == c] for c in ("green", "red")}
     few = Fit("main", [*of["green"][:2], *of["red"][:8]], fit.judged, fit.monitor)
-    phase = setting.recipe.phases[0]
-    stored = passage_of(setting, few, model, plan, phase, 0)
-    live = passages.live_loader(setting, few.train, plan, phase, 0)
+    stored = passage_of(setting, few, trainee)
+    live = passages.live_loader(setting, few.train, trainee)
     rare, shown = setting.manifest.classes.index("green"), []
     for _ in range(2):
         for kept, pictures in zip(stored.loader, live, strict=True):
@@ -209,10 +206,10 @@ def test_epochs_walk_over_the_views(data: Path) -> None:
 
 def test_a_phase_of_few_epochs_stores_no_view_that_it_does_not_show(data: Path) -> None:
     for epochs, views in ((1, 1), (3, 3), (20, 8)):
-        setting, model, plan, fit = set_up(data, recipe_of("last_1", epochs=epochs))
+        setting, trainee, fit = set_up(data, recipe_of("last_1", epochs=epochs))
         phase = setting.recipe.phases[0]
-        halves = passages.halves_where_training_begins(setting, model, plan)
-        part = passages.StoredPart.of(setting, model, halves)
+        halves = passages.halves_where_training_begins(setting, trainee)
+        part = passages.StoredPart.of(setting, trainee.model, halves)
         assert len(part._shown(fit.train, phase)) == views * len(fit.train)
 
 
@@ -237,8 +234,8 @@ def test_the_second_time_no_image_is_passed(data: Path, monkeypatch: pytest.Monk
 
     with monkeypatch.context() as patch:
         patch.setattr(data_images, "decode", fail)
-        setting, model, plan, fit = set_up_again(data)
-        passage = passage_of(setting, fit, model, plan, setting.recipe.phases[0], 0)
+        setting, trainee, fit = set_up_again(data)
+        passage = passage_of(setting, fit, trainee)
         list(passage.loader)
         passage.logits(fit.judged)
 
@@ -249,7 +246,7 @@ def set_up_again(data: Path):
 
 
 def test_pictures_are_decoded_once(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    setting, model, plan, fit = set_up(data, recipe_of("all"))
+    setting, trainee, fit = set_up(data, recipe_of("all"))
     decoded: list[Path] = []
     plain = data_images.decode
 
@@ -258,14 +255,14 @@ def test_pictures_are_decoded_once(data: Path, monkeypatch: pytest.MonkeyPatch) 
         return plain(path, max_pixels)
 
     monkeypatch.setattr(data_images, "decode", counting)
-    passage = passage_of(setting, fit, model, plan, setting.recipe.phases[0], 0)
+    passage = passage_of(setting, fit, trainee)
     kept = [batch.images for _ in range(3) for batch in passage.loader]
     passage.logits(fit.monitor)
     learnt = [setting.manifest.file(item) for item in fit.train]
     scored = [setting.manifest.file(item) for item in fit.monitor]
     assert sorted(decoded) == sorted([*learnt, *scored])
-    off, model, plan, _ = set_up(data, recipe_of("all"), "store.use=false")
-    passage = passage_of(off, fit, model, plan, off.recipe.phases[0], 0)
+    off, trainee, _ = set_up(data, recipe_of("all"), "store.use=false")
+    passage = passage_of(off, fit, trainee)
     fresh = [batch.images for _ in range(3) for batch in passage.loader]
     assert all(one.equal(other) for one, other in zip(kept, fresh, strict=True))
 
@@ -281,9 +278,9 @@ def test_frozen_stages_keep_nothing_for_the_backward_pass(data: Path) -> None:
 
 
 def test_what_has_no_room_is_told_once(data: Path) -> None:
-    setting, model, plan, fit = set_up(data, recipe_of("last_1"), "store.gib=1e-6")
+    setting, trainee, fit = set_up(data, recipe_of("last_1"), "store.gib=1e-6")
     for _ in range(2):
-        passage = passage_of(setting, fit, model, plan, setting.recipe.phases[0], 0)
+        passage = passage_of(setting, fit, trainee)
         assert not isinstance(next(iter(passage.loader)), StoredBatch)
     assert [line for line in setting.reporter.said if "stages before layer4" in line] == [
         "The store has no room for 0 MiB of what the stages before layer4 make of the images: "
@@ -292,8 +289,8 @@ def test_what_has_no_room_is_told_once(data: Path) -> None:
 
 
 def test_who_wants_no_store_is_not_told_of_its_room(data: Path) -> None:
-    setting, model, plan, fit = set_up(data, recipe_of("last_1"), "store.use=false")
-    passage_of(setting, fit, model, plan, setting.recipe.phases[0], 0)
+    setting, trainee, fit = set_up(data, recipe_of("last_1"), "store.use=false")
+    passage_of(setting, fit, trainee)
     assert setting.reporter.said == []
 
 
@@ -303,17 +300,17 @@ def test_a_network_that_cannot_be_cut_is_passed_whole(
     def refuse(*_: object) -> None:
         raise Uncuttable("for a test")
 
-    setting, model, plan, fit = set_up(data, recipe_of("last_1"))
+    setting, trainee, fit = set_up(data, recipe_of("last_1"))
     monkeypatch.setattr(body, "cut", refuse)
-    passage = passage_of(setting, fit, model, plan, setting.recipe.phases[0], 0)
+    passage = passage_of(setting, fit, trainee)
     assert setting.reporter.said == [
         "This network can't be cut before layer4 (for a test): its frozen stages are run in "
         "every epoch."
     ]
     batch = next(iter(passage.loader))
-    model.eval()
+    trainee.model.eval()
     pixels = passages.normalise(batch.images, setting.spec, setting.device)
-    assert passage.pass_through(batch.inputs).equal(model(pixels))
+    assert passage.pass_through(batch.inputs).equal(trainee.model(pixels))
 
 
 def test_a_head_is_solved_on_several_views(data: Path, tmp_path: Path) -> None:
@@ -349,7 +346,7 @@ def test_what_is_compiled_learns_the_same(data: Path, tmp_path: Path, train: str
         )
         return load_file(run.path / "model" / "model.safetensors")
 
-    start = set_up(data, recipe_of(train))[1].state_dict()
+    start = set_up(data, recipe_of(train))[1].model.state_dict()
     (plain, far), (compiled, _) = (movement(weights(each), start) for each in (False, True))
     assert float((compiled - plain).norm()) < 0.05 * far
 
@@ -394,11 +391,11 @@ def test_the_last_epochs_answers_are_not_asked_for_again(
 def test_a_store_that_cannot_be_written_to_is_told(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    setting, model, plan, fit = set_up(data, recipe_of("all"))
+    setting, trainee, fit = set_up(data, recipe_of("all"))
     (tmp_path / "file").touch()
     monkeypatch.setenv("FINETUNE_CACHE", str(tmp_path / "file"))
     monkeypatch.setattr("finetune.features.store.os.access", lambda *_: False)
-    passage = passage_of(setting, fit, model, plan, setting.recipe.phases[0], 0)
+    passage = passage_of(setting, fit, trainee)
     assert len(list(passage.loader)) > 0
     place = tmp_path / "file" / "features"
     assert setting.reporter.said == [
