@@ -34,7 +34,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from paired import differences, interval
+from paired import Pair, differences, interval
 from sklearn.linear_model import LogisticRegressionCV
 from torch import nn
 
@@ -55,8 +55,14 @@ from finetune.recipe.loading import load_recipe
 RESULTS = Path(__file__).parent / "results"
 RECIPES = ["linear_probe", "lp_ft", "full_finetune", "gradual_unfreeze"]
 PLAIN = ["logistic_regression", "tutorial"]
-DEFAULT, BASE = "lp_ft", "logistic_regression"
-BASES = {BASE: "logistic regression", "linear_probe": "`linear_probe`"}
+DEFAULT, BASE, PROBE = "lp_ft", "logistic_regression", "linear_probe"
+BASES = {
+    BASE: "logistic regression",
+    PROBE: f"`{PROBE}`",
+    "full_finetune": "`full_finetune`",
+    "gradual_unfreeze": "`gradual_unfreeze`",
+    "tutorial": "the tutorial's loop",
+}
 CPU = torch.device("cpu")
 
 
@@ -246,6 +252,13 @@ def table(rows: list[Measured]) -> Iterator[str]:
     for way in ways:
         cells = [_cell([r for r in rows if (r.data, r.way) == (name, way)]) for name in sets]
         yield f"| {_title(way)} | " + " | ".join(cells) + " |"
+    yield from ("", f"Points over `{PROBE}`, with the 95 % interval of the paired difference.", "")
+    yield "| way | " + " | ".join(sets) + " |"
+    yield "|---|" + "---|" * len(sets)
+    for way in ways:
+        if way != PROBE:
+            cells = [_over_probe([row for row in rows if row.data == name], way) for name in sets]
+            yield f"| {_title(way)} | " + " | ".join(cells) + " |"
     for base, title in BASES.items():
         yield ""
         yield _pooled(rows, base, title)
@@ -271,14 +284,24 @@ def _cell(rows: list[Measured]) -> str:
     return f"{np.mean(right):.3f} [{low:.3f}, {high:.3f}], {seconds:.0f} s{note}"
 
 
+def _pairs(rows: list[Measured], way: str, base: str) -> list[tuple[str, Pair]]:
+    """What a way and another got right, where both were measured with a seed on a set."""
+    of = {(row.data, row.way, row.seed): row.correct for row in rows}
+    return [
+        (row.data, (row.correct, of[row.data, base, row.seed]))
+        for row in rows
+        if row.way == way and (row.data, base, row.seed) in of
+    ]
+
+
+def _over_probe(rows: list[Measured], way: str) -> str:
+    pairs = _pairs(rows, way, PROBE)
+    return "{:+.2f} [{:+.2f}, {:+.2f}]".format(*interval(differences(pairs))) if pairs else "–"
+
+
 def _pooled(rows: list[Measured], base: str, title: str) -> str:
     """Default minus another way, image by image, over all sets and seeds."""
-    of = {(row.data, row.way, row.seed): row.correct for row in rows}
-    pairs = [
-        (data, (correct, of[data, base, seed]))
-        for (data, way, seed), correct in of.items()
-        if way == DEFAULT and (data, base, seed) in of
-    ]
+    pairs = _pairs(rows, DEFAULT, base)
     if not pairs:
         return ""
     images = differences(pairs)
