@@ -107,8 +107,12 @@ def test_nothing_is_loaded_and_only_our_script_runs() -> None:
     assert f"script-src 'sha256-{digest}'" in policy.replace("&#39;", "'")
 
 
+# No backtick: phases are called by some of them, whose names can't hold one.
+WORDS = HOSTILE.filter(str.strip).map(lambda text: text.replace("`", "'"))
+
+
 @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
-@given(name=HOSTILE, label=HOSTILE.filter(str.strip), path=HOSTILE, words=HOSTILE.filter(str.strip))
+@given(name=HOSTILE, label=HOSTILE.filter(str.strip), path=HOSTILE, words=WORDS)
 @example("<script>", "</title><img src=x onerror=alert(1)>", "\"'><svg/onload=alert(1)>", "{{7*7}}")
 @example("", "</script><script>alert(1)</script>", "\udcff\u202egpj.exe", "</style>")
 @example("x" * 250, "x" * 250, "/".join(["x" * 250] * 16), "x" * 250)
