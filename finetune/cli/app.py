@@ -255,7 +255,7 @@ def lr_find(
         ),
     ] = None,
 ) -> None:
-    """Try ever higher learning rates in a phase's first steps, and suggest one; keep nothing."""
+    """Try ever higher learning rates in a phase's first steps, and suggest one; keep no weights."""
     from finetune.cli.experiments import find_rate
 
     find_rate(data, recipe, phase, overrides or [], weights, out)
