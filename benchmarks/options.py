@@ -164,19 +164,44 @@ def _by_image(
 def lines(rows: Sequence[Measured]) -> Iterator[str]:
     yield "Points of test accuracy and balanced accuracy gained over the same phase without the"
     yield "option, with the 95 % interval of the paired difference."
-    of = {(row.case, row.option, row.epochs): row for row in rows}
+    yield from _summary(rows)
     for title in sorted({row.case.title for row in rows}):
         yield from ("", f"### {title}", "", "| option | accuracy | balanced accuracy | seeds | s |")
         yield "|---|---|---|---|---|"
+        own = [row for row in rows if row.case.title == title]
         for option in OPTIONS:
-            own = [row for row in rows if (row.case.title, row.option) == (title, option)]
-            pairs = [
-                (row, of[row.case, base_of(option), row.epochs])
-                for row in own
-                if (row.case, base_of(option), row.epochs) in of
-            ]
-            if pairs:
+            if pairs := pairs_of(option, own):
                 yield _line(option, pairs)
+
+
+def pairs_of(option: str, rows: Sequence[Measured]) -> list[tuple[Measured, Measured]]:
+    """What the option gave, each with what its base gave on the same case."""
+    of = {(row.case, row.option, row.epochs): row for row in rows}
+    return [
+        (row, of[row.case, base_of(option), row.epochs])
+        for row in rows
+        if row.option == option and (row.case, base_of(option), row.epochs) in of
+    ]
+
+
+def _summary(rows: Sequence[Measured]) -> Iterator[str]:
+    """What options add over all sets, by images a class; an image counts once in an interval."""
+    even = [row for row in rows if row.case.each and not row.case.rarest]
+    sizes = sorted({row.case.each or 0 for row in even})
+    sets = ", ".join(sorted({row.case.data for row in even}))
+    titles = [*(f"{size} a class" for size in sizes), "all of them"]
+    yield from ("", f"### Over {sets}: accuracy", "", f"| option | {' | '.join(titles)} |")
+    yield "|---" * (len(titles) + 1) + "|"
+    groups = [*([row for row in even if row.case.each == size] for size in sizes), even]
+    for option in OPTIONS:
+        found = [pairs_of(option, group) for group in groups]
+        if option != base_of(option) and all(found):
+            yield f"| {option} | {' | '.join(_gain(pairs) for pairs in found)} |"
+
+
+def _gain(pairs: Sequence[tuple[Measured, Measured]]) -> str:
+    rows = differences((one.case.data, (one.correct, other.correct)) for one, other in pairs)
+    return "{:+.2f} [{:+.2f}, {:+.2f}]".format(*interval(rows))
 
 
 def _line(option: str, pairs: Sequence[tuple[Measured, Measured]]) -> str:
@@ -184,11 +209,8 @@ def _line(option: str, pairs: Sequence[tuple[Measured, Measured]]) -> str:
     if option == base_of(option):
         accuracy, mean = (np.mean([score(row) for row, _ in pairs]) for score in (_right, _mean))
         return f"| {option} | {accuracy:.3f} | {mean:.3f} | {len(pairs)} | {seconds:.0f} |"
-    plain = differences((one.case.title, (one.correct, other.correct)) for one, other in pairs)
-    cells = [
-        "{:+.2f} [{:+.2f}, {:+.2f}]".format(*interval(each)) for each in (plain, balanced(pairs))
-    ]
-    return f"| {option} | {' | '.join(cells)} | {len(pairs)} | {seconds:.0f} |"
+    by_class = "{:+.2f} [{:+.2f}, {:+.2f}]".format(*interval(balanced(pairs)))
+    return f"| {option} | {_gain(pairs)} | {by_class} | {len(pairs)} | {seconds:.0f} |"
 
 
 def _right(row: Measured) -> float:
