@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from finetune.cli.arguments import Data, Inputs, Model, Overrides, RecipeName, Weights
 from finetune.cli.cache import app as cache
 from finetune.cli.datasets import app as datasets
 from finetune.cli.recipes import app as recipes
@@ -60,14 +61,8 @@ def train(
             help="A recipe's name or YAML file; lp_ft when not given. auto: chosen for DATA.",
         ),
     ] = None,
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option("--set", "-s", metavar="KEY=VALUE", help="Change a key of the recipe."),
-    ] = None,
-    weights: Annotated[
-        str | None,
-        typer.Option("--weights", "-w", metavar="FILE|none", help="Weights to start from."),
-    ] = None,
+    overrides: Overrides = None,
+    weights: Weights = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="RUN", help="The run directory to make.")
     ] = None,
@@ -95,7 +90,7 @@ def train(
 
 @app.command()
 def check(
-    data: Annotated[str, typer.Argument(help="Labelled images, in the forms that train takes.")],
+    data: Data,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", metavar="DIR", help="A folder to make for page and fixes."),
@@ -103,10 +98,7 @@ def check(
     recipe: Annotated[
         str, typer.Option("--recipe", "-r", metavar="NAME|FILE", help="Says how DATA is divided.")
     ] = "lp_ft",
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option("--set", "-s", metavar="KEY=VALUE", help="Change a key of the recipe."),
-    ] = None,
+    overrides: Overrides = None,
     weights: Annotated[
         str | None,
         typer.Option("--weights", "-w", metavar="FILE", help="Let a network look for more copies."),
@@ -120,8 +112,8 @@ def check(
 
 @app.command()
 def predict(
-    model: Annotated[Path, typer.Argument(help="A run directory, or the folder model in one.")],
-    inputs: Annotated[list[str], typer.Argument(help="Images, folders of images, or globs.")],
+    model: Model,
+    inputs: Inputs,
     out: Annotated[Path, typer.Option("--out", "-o", help="The CSV file to write.")],
     abstain: Annotated[
         bool,
@@ -136,8 +128,8 @@ def predict(
 
 @app.command()
 def embed(
-    model: Annotated[Path, typer.Argument(help="A run directory, or the folder model in one.")],
-    inputs: Annotated[list[str], typer.Argument(help="Images, folders of images, or globs.")],
+    model: Model,
+    inputs: Inputs,
     out: Annotated[Path, typer.Option("--out", "-o", help="The .parquet file to write.")],
 ) -> None:
     """Turn images into vectors, to search by likeness: a row for each in a Parquet file."""
@@ -148,8 +140,8 @@ def embed(
 
 @app.command()
 def evaluate(
-    model: Annotated[Path, typer.Argument(help="A run directory, or the folder model in one.")],
-    data: Annotated[str, typer.Argument(help="Labelled images, in the forms that train takes.")],
+    model: Model,
+    data: Data,
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write to.")],
 ) -> None:
     """Score a classifier on labelled images that it has not learnt from."""
@@ -168,24 +160,16 @@ def report(run: Annotated[Path, typer.Argument(help="A run directory.")]) -> Non
 
 @app.command()
 def cv(
-    data: Annotated[str, typer.Argument(help="Labelled images, in the forms that train takes.")],
+    data: Data,
     folds: Annotated[
         int, typer.Option(min=2, help="Parts that the images are cut into, each judged once.")
     ] = 5,
     repeats: Annotated[
         int, typer.Option(min=1, help="How often they are cut anew, with trainings of its own.")
     ] = 2,
-    recipe: Annotated[
-        str, typer.Option("--recipe", "-r", metavar="NAME|FILE|auto", help="As for train.")
-    ] = "lp_ft",
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option("--set", "-s", metavar="KEY=VALUE", help="Change a key of the recipe."),
-    ] = None,
-    weights: Annotated[
-        str | None,
-        typer.Option("--weights", "-w", metavar="FILE|none", help="Weights to start from."),
-    ] = None,
+    recipe: RecipeName = "lp_ft",
+    overrides: Overrides = None,
+    weights: Weights = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", metavar="DIR", help="The directory to make, or to go on in."),
@@ -202,24 +186,16 @@ def cv(
 
 @app.command("learning-curve")
 def learning_curve(
-    data: Annotated[str, typer.Argument(help="Labelled images, in the forms that train takes.")],
+    data: Data,
     sizes: Annotated[
         str, typer.Option(metavar="auto|N,N,...", help="Images of each class to learn from.")
     ] = "auto",
     repeats: Annotated[
         int, typer.Option(min=1, help="How often the images of each size are drawn.")
     ] = 5,
-    recipe: Annotated[
-        str, typer.Option("--recipe", "-r", metavar="NAME|FILE|auto", help="As for train.")
-    ] = "linear_probe",
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option("--set", "-s", metavar="KEY=VALUE", help="Change a key of the recipe."),
-    ] = None,
-    weights: Annotated[
-        str | None,
-        typer.Option("--weights", "-w", metavar="FILE|none", help="Weights to start from."),
-    ] = None,
+    recipe: RecipeName = "linear_probe",
+    overrides: Overrides = None,
+    weights: Weights = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="DIR", help="Where to write the curve.")
     ] = None,
@@ -232,22 +208,14 @@ def learning_curve(
 
 @app.command("lr-find")
 def lr_find(
-    data: Annotated[str, typer.Argument(help="Labelled images, in the forms that train takes.")],
-    recipe: Annotated[
-        str, typer.Option("--recipe", "-r", metavar="NAME|FILE|auto", help="As for train.")
-    ] = "lp_ft",
+    data: Data,
+    recipe: RecipeName = "lp_ft",
     phase: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="The phase; the first one that has a rate by default."),
     ] = None,
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option("--set", "-s", metavar="KEY=VALUE", help="Change a key of the recipe."),
-    ] = None,
-    weights: Annotated[
-        str | None,
-        typer.Option("--weights", "-w", metavar="FILE|none", help="Weights to start from."),
-    ] = None,
+    overrides: Overrides = None,
+    weights: Weights = None,
     out: Annotated[
         Path | None,
         typer.Option(

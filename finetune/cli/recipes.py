@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from finetune.cli.arguments import Data, Weights
 from finetune.console import Console
 from finetune.errors import RecipeError
 from finetune.recipe.catalogue import AUTO, catalogue, entry
@@ -45,15 +46,12 @@ def show(
 
 @app.command()
 def suggest(
-    data: Annotated[str, typer.Argument(help="Labelled images, in the forms that train takes.")],
+    data: Data,
     overrides: Annotated[
         list[str] | None,
         typer.Option("--set", "-s", metavar="KEY=VALUE", help="What is not to be chosen."),
     ] = None,
-    weights: Annotated[
-        str | None,
-        typer.Option("--weights", "-w", metavar="FILE|none", help="Weights to start from."),
-    ] = None,
+    weights: Weights = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", metavar="FILE", help="A YAML file to make; else it is shown."),
