@@ -31,7 +31,7 @@ from scipy.stats import binom
 from sklearn.metrics import roc_auc_score
 
 from finetune.console import Silent
-from finetune.data.loading import eval_loader
+from finetune.data.loading import Reading, eval_loader
 from finetune.data.reading import read_data
 from finetune.evaluation.abstention import Conformal, Precision
 from finetune.evaluation.calibration import fit_temperature, softmax
@@ -96,7 +96,7 @@ def look(folder: Path, weights: Path) -> Pictures:
     def compute(places: list[int]) -> Iterator[torch.Tensor]:
         files = [manifest.file(items[place]) for place in places]
         with Silent().task("", len(files), "images") as task:
-            loader = eval_loader(files, spec, 64, 0, 10**9)
+            loader = eval_loader(files, Reading(spec, 10**9), 64)
             for rows, _ in passed(
                 lambda: body_of(loaded.model, spec, CPU, FLOAT32), loader, CPU, task
             ):

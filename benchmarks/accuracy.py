@@ -41,7 +41,7 @@ from torch import nn
 import finetune
 from finetune.console import Console, Silent
 from finetune.data.input_spec import InputSpec
-from finetune.data.loading import eval_loader
+from finetune.data.loading import Reading, eval_loader
 from finetune.data.manifest import Item, Manifest
 from finetune.data.reading import read_data
 from finetune.environment import describe_machine
@@ -104,7 +104,8 @@ class Bench:
                 items: list[Item]) -> np.ndarray:  # fmt: skip
         files = [self.manifest.file(item) for item in items]
         with Silent().task("", len(files), "images") as task:
-            return forward(model, eval_loader(files, spec, 64, 1, 10**9), spec, CPU, task)
+            loader = eval_loader(files, Reading(spec, 10**9, workers=1), 64)
+            return forward(model, loader, spec, CPU, task)
 
     def result(self, way: str, seconds: float, kept: str, predicted: np.ndarray) -> Measured:
         test = self.items("test")

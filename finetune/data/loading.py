@@ -7,6 +7,7 @@ comes out is a function of these, so that no number of workers changes a pixel o
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,7 +28,6 @@ from finetune.data.loaders import (
 )
 from finetune.data.manifest import Item, Manifest
 from finetune.data.randomness import sample_key
-from finetune.data.turns import ClassTurns
 from finetune.environment import usable_cores
 from finetune.recipe.schema import AugmentOptions
 
@@ -37,21 +37,29 @@ _PICTURES = 16
 """Pictures that a worker hands over at once, as they have no common size."""
 
 
+@dataclass(frozen=True)
+class Reading:
+    """How pictures are read.
+
+    Attributes:
+        spec: How they become inputs.
+        max_pixels: Larger ones are not opened.
+        workers: Processes that read; 0: this one.
+    """
+
+    spec: InputSpec
+    max_pixels: int
+    workers: int = 0
+
+
 def train_loader(
     manifest: Manifest,
     items: Sequence[Item],
-    spec: InputSpec,
+    reading: Reading,
     augment: AugmentOptions,
-    seed: int,
-    phase: int,
-    batch_size: int,
-    workers: int,
-    max_pixels: int,
-    first_epoch: int = 0,
-    first_batch: int = 0,
+    batches: TrainBatches,
     views: npt.NDArray[np.int64] | None = None,
     kept: Kept | None = None,
-    turns: ClassTurns | None = None,
 ) -> DataLoader[Any]:
     """Augmented batches in a new order each epoch; each ``iter()`` of it is the next epoch.
 
@@ -61,73 +69,56 @@ def train_loader(
     Args:
         manifest: Knows the files and the classes.
         items: What to learn from.
-        spec: How pictures become inputs.
+        reading: How pictures are read.
         augment: How they are varied.
-        seed: The recipe's.
-        phase: Position of the phase in the recipe.
-        batch_size: Images a batch.
-        workers: Processes; 0: this one.
-        max_pixels: Larger images are not opened.
-        first_epoch: Number of the first epoch, when a phase is resumed.
-        first_batch: Number of the first batch in that epoch.
+        batches: Which images make which batch; seed and phase of the variation are its own.
         views: How many views each image has, ``[N]``, the same in all phases; None: a new one
             each epoch, of this phase alone.
         kept: Pictures that need not be decoded, as `picture_loader` gives them.
-        turns: What an epoch shows; None: each image once.
 
     Raises:
         RecipeError: A transform can't be made.
         DataError: When a file that was fine can't be read now; raised in this process.
     """
-    own_phase = phase if views is None else None
-    view = _train_view(items, spec, augment, seed, own_phase, views)
-    images = _labelled(manifest, items, view, spec, max_pixels, kept)
-    batches = TrainBatches(len(items), batch_size, seed, phase, first_epoch, first_batch, turns)
-    return TrainLoader(images, **loader_options(batches, workers))
+    own_phase = batches.phase if views is None else None
+    view = _train_view(items, reading.spec, augment, batches.seed, own_phase, views)
+    images = _labelled(manifest, items, view, reading, kept)
+    return TrainLoader(images, **loader_options(batches, reading.workers))
 
 
 def view_loader(
     manifest: Manifest,
     items: Sequence[Item],
-    spec: InputSpec,
+    reading: Reading,
     augment: AugmentOptions,
     seed: int,
     wanted: Sequence[tuple[int, int]],
     batch_size: int,
-    workers: int,
-    max_pixels: int,
 ) -> DataLoader[Any]:
     """Batches of the views that all phases share, in the order of ``wanted``.
 
     Args:
         manifest: Knows the files and the classes.
         items: The images.
-        spec: How pictures become inputs.
+        reading: How pictures are read.
         augment: How they are varied.
         seed: The recipe's.
         wanted: Positions among ``items``, each with a view's number.
         batch_size: Views a batch.
-        workers: Processes; 0: this one.
-        max_pixels: Larger images are not opened.
 
     Raises:
         RecipeError: A transform can't be made.
         DataError: When a file that was fine can't be read now; raised in this process.
     """
     most = 1 + max((number for _, number in wanted), default=0)
-    view = _train_view(items, spec, augment, seed, None, np.full(len(items), most))
-    images = _labelled(manifest, items, view, spec, max_pixels)
+    view = _train_view(items, reading.spec, augment, seed, None, np.full(len(items), most))
+    images = _labelled(manifest, items, view, reading)
     keys = [Key(position, number, 0) for position, number in wanted]
-    return StrictLoader(images, **loader_options(GivenBatches(keys, batch_size), workers))
+    return StrictLoader(images, **loader_options(GivenBatches(keys, batch_size), reading.workers))
 
 
 def picture_loader(
-    manifest: Manifest,
-    items: Sequence[Item],
-    spec: InputSpec,
-    augment: AugmentOptions,
-    workers: int,
-    max_pixels: int,
+    manifest: Manifest, items: Sequence[Item], reading: Reading, augment: AugmentOptions
 ) -> DataLoader[Any]:
     """Lists of what the views of the images are made of, in their order: `Pixels` of any size.
 
@@ -136,10 +127,10 @@ def picture_loader(
     """
     from finetune.data.transforms import Augmentation
 
-    view = Unvaried(Augmentation(spec, augment, 0, None))
-    images = _labelled(manifest, items, view, spec, max_pixels)
+    view = Unvaried(Augmentation(reading.spec, augment, 0, None))
+    images = _labelled(manifest, items, view, reading)
     batches = EvalBatches(len(items), _PICTURES)
-    return PictureLoader(images, **picture_options(batches, workers))
+    return PictureLoader(images, **picture_options(batches, reading.workers))
 
 
 def _train_view(
@@ -161,38 +152,28 @@ def _labelled(
     manifest: Manifest,
     items: Sequence[Item],
     view: View,
-    spec: InputSpec,
-    max_pixels: int,
+    reading: Reading,
     kept: Kept | None = None,
 ) -> ImageFiles:
-    files = [manifest.file(item) for item in items]
-    return ImageFiles(files, manifest.labels(items), view, spec.size, max_pixels, kept)
+    files, labels = [manifest.file(item) for item in items], manifest.labels(items)
+    return ImageFiles(files, labels, view, reading.spec.size, reading.max_pixels, kept)
 
 
 def eval_loader(
-    files: Sequence[Path],
-    spec: InputSpec,
-    batch_size: int,
-    workers: int,
-    max_pixels: int,
-    kept: Kept | None = None,
+    files: Sequence[Path], reading: Reading, batch_size: int, kept: Kept | None = None
 ) -> DataLoader[Any]:
     """Batches of fitted images in the order given; those that are ``kept`` are not decoded.
 
     Raises:
         DataError: When a file can't be read; raised in this process.
     """
-    images = _files(files, spec, max_pixels, kept)
-    return StrictLoader(images, **loader_options(EvalBatches(len(files), batch_size), workers))
+    images = _fitted(files, reading, kept)
+    batches = EvalBatches(len(files), batch_size)
+    return StrictLoader(images, **loader_options(batches, reading.workers))
 
 
 def prediction_loader(
-    files: Sequence[Path],
-    spec: InputSpec,
-    batch_size: int,
-    workers: int,
-    max_pixels: int,
-    errors: list[str],
+    files: Sequence[Path], reading: Reading, batch_size: int, errors: list[str]
 ) -> DataLoader[Any]:
     """As `eval_loader`, for files that nobody has looked at: what can't be read stops nothing.
 
@@ -200,15 +181,18 @@ def prediction_loader(
 
     Args:
         files: What to read.
-        spec: How pictures become inputs.
+        reading: How pictures are read.
         batch_size: Images a batch.
-        workers: Processes; 0: this one.
-        max_pixels: Larger images are not opened.
         errors: A text a file, ``[N]``; filled with the reasons while batches come.
     """
-    images = _files(files, spec, max_pixels)
+    images = _fitted(files, reading)
     batches = EvalBatches(len(files), batch_size)
-    return TolerantLoader(images, errors, **loader_options(batches, workers))
+    return TolerantLoader(images, errors, **loader_options(batches, reading.workers))
+
+
+def _fitted(files: Sequence[Path], reading: Reading, kept: Kept | None = None) -> ImageFiles:
+    unknown, view = np.full(len(files), _NO_LABEL, np.int64), EvalView(reading.spec)
+    return ImageFiles(files, unknown, view, reading.spec.size, reading.max_pixels, kept)
 
 
 def worker_count(option: Literal["auto"] | int) -> int:
@@ -219,10 +203,3 @@ def worker_count(option: Literal["auto"] | int) -> int:
     if option != "auto":
         return option
     return max(0, min(_MOST_WORKERS, usable_cores() - 2))
-
-
-def _files(
-    files: Sequence[Path], spec: InputSpec, max_pixels: int, kept: Kept | None = None
-) -> ImageFiles:
-    unknown = np.full(len(files), _NO_LABEL, np.int64)
-    return ImageFiles(files, unknown, EvalView(spec), spec.size, max_pixels, kept)

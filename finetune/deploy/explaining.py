@@ -13,7 +13,7 @@ from PIL import Image
 
 from finetune.console import Reporter, Silent, automatic
 from finetune.data.loaders import Batch
-from finetune.data.loading import eval_loader, prediction_loader, worker_count
+from finetune.data.loading import Reading, eval_loader, prediction_loader, worker_count
 from finetune.deploy.bundle import Classifier
 from finetune.deploy.inputs import Name, find_images
 from finetune.deploy.prediction import number_format_on
@@ -49,9 +49,8 @@ def explain_files(
     """
     asked = None if class_name is None else _index(classifier, class_name)
     files = [Path(file) for file in find_images(inputs)]
-    loader = eval_loader(
-        files, classifier.spec, _BATCH, worker_count("auto"), classifier.max_pixels
-    )
+    reading = Reading(classifier.spec, classifier.max_pixels, worker_count("auto"))
+    loader = eval_loader(files, reading, _BATCH)
     pictures: list[Image.Image] = []
     with (
         memory_told("Free some of it, or explain fewer images."),
@@ -84,7 +83,8 @@ def explain_answers(
     index = {name: place for place, name in enumerate(classifier.classes)}
     classes = np.array([index[name] for name in predicted], dtype=np.int64)
     errors, pictures = [""] * len(files), dict[int, Image.Image]()
-    loader = prediction_loader(files, classifier.spec, _BATCH, 0, classifier.max_pixels, errors)
+    reading = Reading(classifier.spec, classifier.max_pixels)
+    loader = prediction_loader(files, reading, _BATCH, errors)
     with (
         memory_told("Free some of it; the classifier itself is whole."),
         reporter.task("heat maps", len(files), "images") as task,

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from finetune.console import Reporter
-from finetune.data.loading import prediction_loader, worker_count
+from finetune.data.loading import Reading, prediction_loader, worker_count
 from finetune.deploy.bundle import Classifier
 from finetune.errors import RunError
 from finetune.evaluation.calibration import softmax
@@ -49,14 +49,9 @@ def look(
 ) -> Seen:
     """Features and logits for ``files``, in one pass."""
     errors = [""] * len(files)
-    loader = prediction_loader(
-        files,
-        classifier.spec,
-        _BATCH,
-        worker_count("auto") if workers is None else workers,
-        classifier.max_pixels,
-        errors,
-    )
+    workers = worker_count("auto") if workers is None else workers
+    reading = Reading(classifier.spec, classifier.max_pixels, workers)
+    loader = prediction_loader(files, reading, _BATCH, errors)
     with (
         memory_told(
             "Free some of it. Without the GPU it goes so: CUDA_VISIBLE_DEVICES= finetune ..."

@@ -108,14 +108,21 @@ def _stored_batches(
     setting: Setting, rows: StoredViews, fit: Fit, trainee: Trainee
 ) -> Callable[..., DataLoader[Any]]:
     """Loaders of stored views that begin at an epoch and, within it, at a batch."""
-    turns = turns_of(trainee.phase, setting.labels(fit.train))
-    size = trainee.phase.batch_size
+    labels = setting.labels(fit.train)
 
     def loader(first_epoch: int, first_batch: int = 0) -> DataLoader[Any]:
-        place = (setting.recipe.seed, trainee.position, first_epoch, first_batch)
-        return stored_loader(rows, TrainBatches(len(fit.train), size, *place, turns))
+        return stored_loader(rows, _batches(setting, trainee, labels, first_epoch, first_batch))
 
     return loader
+
+
+def _batches(
+    setting: Setting, trainee: Trainee, labels: np.ndarray, first_epoch: int, first_batch: int
+) -> TrainBatches:
+    """Which images make which batch of a phase."""
+    phase, seed = trainee.phase, setting.recipe.seed
+    place = (trainee.position, first_epoch, first_batch)
+    return TrainBatches(len(labels), phase.batch_size, seed, *place, turns_of(phase, labels))
 
 
 def halves_where_training_begins(setting: Setting, trainee: Trainee) -> Halves | None:
@@ -151,18 +158,11 @@ def live_loader(
     return train_loader(
         setting.manifest,
         items,
-        setting.spec,
+        setting.reading,
         options,
-        setting.recipe.seed,
-        trainee.position,
-        phase.batch_size,
-        setting.workers,
-        setting.recipe.data.max_pixels,
-        first_epoch=first_epoch,
-        first_batch=first_batch,
+        _batches(setting, trainee, labels, first_epoch, first_batch),
         views=views_of(phase, options, labels) if frozen else None,
         kept=pictures_of(setting, items, options) if again else None,
-        turns=turns_of(phase, labels),
     )
 
 

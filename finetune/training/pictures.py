@@ -33,14 +33,8 @@ def pictures_of(setting: Setting, items: Sequence[Item], options: AugmentOptions
         return None
 
     def decode(chosen: list[int]) -> Iterable[list[Pixels]]:
-        return picture_loader(
-            setting.manifest,
-            [items[position] for position in chosen],
-            setting.spec,
-            options,
-            setting.workers,
-            setting.recipe.data.max_pixels,
-        )
+        some = [items[position] for position in chosen]
+        return picture_loader(setting.manifest, some, setting.reading, options)
 
     kept = keep_pictures(shelf, [item.digest for item in items], decode, setting.reporter)
     if kept is None:

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 from finetune.console import Reporter, Silent, Task
 from finetune.data.images import Kept
 from finetune.data.input_spec import InputSpec
-from finetune.data.loading import eval_loader, worker_count
+from finetune.data.loading import Reading, eval_loader, worker_count
 from finetune.data.manifest import Item, Manifest
 from finetune.evaluation.prediction import predict_logits
 from finetune.features.body import Body, body_of
@@ -95,6 +95,11 @@ class Setting:
         """Processes that read images."""
         return worker_count(self.recipe.data.workers)
 
+    @property
+    def reading(self) -> Reading:
+        """How pictures are read."""
+        return Reading(self.spec, self.recipe.data.max_pixels, self.workers)
+
     def augment(self, phase: GradientPhase) -> AugmentOptions:
         """The phase's own augmentation, or the recipe's."""
         return phase.augment or self.recipe.augment
@@ -172,14 +177,8 @@ class Setting:
 
     def eval_batches(self, items: Sequence[Item], kept: Kept | None = None) -> DataLoader[Any]:
         """Images as prediction sees them, in their order."""
-        return eval_loader(
-            [self.manifest.file(item) for item in items],
-            self.spec,
-            EVAL_BATCH,
-            self.workers,
-            self.recipe.data.max_pixels,
-            kept,
-        )
+        files = [self.manifest.file(item) for item in items]
+        return eval_loader(files, self.reading, EVAL_BATCH, kept)
 
     def passed(
         self, body: Callable[[], Pass], loader: DataLoader[Any], title: str, count: int

@@ -179,17 +179,8 @@ class StoredPart:
         self, items: Sequence[Item], options: AugmentOptions, wanted: list[tuple[int, int]]
     ) -> Iterator[torch.Tensor]:
         setting = self.setting
-        loader = view_loader(
-            setting.manifest,
-            items,
-            setting.spec,
-            options,
-            setting.recipe.seed,
-            wanted,
-            EVAL_BATCH,
-            setting.workers,
-            setting.recipe.data.max_pixels,
-        )
+        manifest, seed = setting.manifest, setting.recipe.seed
+        loader = view_loader(manifest, items, setting.reading, options, seed, wanted, EVAL_BATCH)
         return setting.passed(lambda: self.halves.body, loader, self._title, len(wanted))
 
     @property

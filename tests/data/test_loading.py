@@ -9,11 +9,12 @@ import pytest
 import torch
 
 from finetune.data import loading
-from finetune.data.batches import epoch_order
+from finetune.data.batches import TrainBatches, epoch_order
 from finetune.data.files.decoding import decode
 from finetune.data.fitting import fit_image
 from finetune.data.input_spec import InputSpec
 from finetune.data.loading import (
+    Reading,
     eval_loader,
     prediction_loader,
     train_loader,
@@ -37,10 +38,9 @@ def manifest(write_folder) -> Manifest:
 
 def loader_of(manifest, workers=0, first_epoch=0, batch_size=4, **augment):
     augment = augment or {"policy": "heavy"}
-    return train_loader(
-        manifest, manifest.part("train"), SPEC, AugmentOptions.model_validate(augment), 3, 1,
-        batch_size, workers, LIMIT, first_epoch=first_epoch,
-    )  # fmt: skip
+    items, options = manifest.part("train"), AugmentOptions.model_validate(augment)
+    batches = TrainBatches(len(items), batch_size, 3, 1, first_epoch)
+    return train_loader(manifest, items, Reading(SPEC, LIMIT, workers), options, batches)
 
 
 def epoch(loader) -> tuple[list[int], bytes]:
@@ -96,9 +96,8 @@ def test_an_epoch_that_is_broken_off_counts(manifest, workers):
 
 def test_an_images_view_does_not_hang_on_its_neighbours(manifest):
     def views(batch_size, items):
-        loader = train_loader(
-            manifest, items, SPEC, AugmentOptions.model_validate({}), 3, 1, batch_size, 0, LIMIT
-        )
+        batches = TrainBatches(len(items), batch_size, 3, 1, 0)
+        loader = train_loader(manifest, items, Reading(SPEC, LIMIT), AugmentOptions(), batches)
         return {
             items[int(position)].path: image.numpy().tobytes()
             for batch in loader
@@ -132,7 +131,7 @@ def test_orders_are_permutations_that_differ():
 @pytest.mark.parametrize("workers", [0, 1])
 def test_scoring_sees_fitted_pictures_in_order(manifest, workers):
     files = [manifest.file(item) for item in manifest.items]
-    loader = eval_loader(files, SPEC, 4, workers, LIMIT)
+    loader = eval_loader(files, Reading(SPEC, LIMIT, workers), 4)
     for _ in range(2):
         batches = list(loader)
         images = torch.cat([batch.images for batch in batches])
@@ -146,7 +145,10 @@ def test_scoring_sees_fitted_pictures_in_order(manifest, workers):
 def test_a_file_that_is_gone_is_named_without_a_traceback(manifest, workers):
     manifest.file(manifest.items[2]).unlink()
     files = [manifest.file(item) for item in manifest.items]
-    for loader in (loader_of(manifest, workers), eval_loader(files, SPEC, 4, workers, LIMIT)):
+    for loader in (
+        loader_of(manifest, workers),
+        eval_loader(files, Reading(SPEC, LIMIT, workers), 4),
+    ):
         found = (
             f"^{re.escape(str(files[2]))}: can't be read any more: no such file\nIt was readable"
         )
@@ -169,7 +171,7 @@ def test_predicting_goes_on_past_what_cannot_be_read(manifest, tmp_path, workers
     files = [manifest.file(manifest.items[0]), strange, tmp_path / "none.png",
              manifest.file(manifest.items[1])]  # fmt: skip
     errors = ["?"] * 4
-    (batch,) = prediction_loader(files, SPEC, 8, workers, LIMIT, errors)
+    (batch,) = prediction_loader(files, Reading(SPEC, LIMIT, workers), 8, errors)
     assert errors == list(batch.errors)
     assert errors[0] == errors[3] == ""
     assert errors[1].startswith("not an image")
@@ -179,7 +181,7 @@ def test_predicting_goes_on_past_what_cannot_be_read(manifest, tmp_path, workers
 
 
 def test_nothing_to_predict_is_no_batch():
-    assert list(prediction_loader([], SPEC, 8, 0, LIMIT, [])) == []
+    assert list(prediction_loader([], Reading(SPEC, LIMIT), 8, [])) == []
 
 
 def test_a_million_paths_travel_light(manifest):

@@ -10,7 +10,7 @@ from torch import nn
 from finetune.console import Silent
 from finetune.data.input_spec import InputSpec
 from finetune.data.loaders import Batch
-from finetune.data.loading import eval_loader
+from finetune.data.loading import Reading, eval_loader
 from finetune.evaluation.prediction import predict_logits
 from finetune.model.normalise import normalise
 
@@ -87,6 +87,6 @@ def test_files_through_the_loader(network: nn.Module, tmp_path: Path) -> None:
     files = [tmp_path / f"{i}.png" for i in range(5)]
     for file, picture in zip(files, pixels, strict=True):
         Image.fromarray(picture).save(file)
-    loader = eval_loader(files, InputSpec(size=32, fit="squash"), 2, 0, 10_000)
+    loader = eval_loader(files, Reading(InputSpec(size=32, fit="squash"), 10_000), 2)
     expected = _predict(network, _batches(torch.from_numpy(pixels), list(range(5)), 5))
     assert _predict(network, loader) == pytest.approx(expected, abs=1e-5)

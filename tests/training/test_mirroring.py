@@ -14,7 +14,7 @@ import finetune
 from finetune import api
 from finetune.api.planning import setting_of
 from finetune.console import Silent
-from finetune.data.loading import eval_loader
+from finetune.data.loading import Reading, eval_loader
 from finetune.features.body import body_of
 from finetune.recipe.loading import load_recipe
 from finetune.recipe.schema import Recipe
@@ -48,7 +48,7 @@ def test_features_are_the_mean_over_both_sides(data: Path) -> None:
     items = setting.manifest.part("train")
     plain = body_of(setting.pristine, set_up(data, "false").spec, setting.device)
     files = [setting.manifest.file(item) for item in items]
-    (batch,) = eval_loader(files, setting.spec, len(files), 0, 10_000)
+    (batch,) = eval_loader(files, Reading(setting.spec, 10_000), len(files))
     with torch.inference_mode():
         wanted = (plain(batch.images) + plain(batch.images.flip(2))) / 2
     np.testing.assert_allclose(setting.pristine_features(items), wanted.numpy(), atol=1e-5)
