@@ -14,12 +14,10 @@ from finetune.data.manifest import Item
 from finetune.data.transfer import to_device
 from finetune.features.views import StoredBatch
 from finetune.model.device import free_memory, is_out_of_memory, not_enough_memory
-from finetune.recipe.schema import GradientPhase
 from finetune.training.anchoring import Anchor
 from finetune.training.balance import class_counts
 from finetune.training.co_tuning import CoTuning
 from finetune.training.criterion import Criterion
-from finetune.training.freeze import FreezePlan
 from finetune.training.mixing import Targets, draw_mix, mixed
 from finetune.training.optimisers import build_optimizer
 from finetune.training.passage import Forward
@@ -41,9 +39,7 @@ class Stepper:
     but for what dropout draws, and where BatchNorm learns, which then does so from each part.
 
     Args:
-        model: The network; its own parameters are trained.
-        plan: What trains; it has been applied to ``model``.
-        phase: How it trains.
+        trainee: The network, whose own parameters are trained, and how.
         pass_through: From a batch's inputs to the network's logits.
         criterion: What is brought down.
         device: Where to compute.
@@ -62,9 +58,7 @@ class Stepper:
 
     def __init__(
         self,
-        model: nn.Module,
-        plan: FreezePlan,
-        phase: GradientPhase,
+        trainee: Trainee,
         pass_through: Forward,
         criterion: Criterion,
         device: torch.device,
@@ -75,6 +69,7 @@ class Stepper:
         anchor: Anchor | None = None,
         co_tuning: CoTuning | None = None,
     ) -> None:
+        model, phase = trainee.model, trainee.phase
         self.phase = phase
         self.pass_through = pass_through
         self.criterion = co_tuning.beside(criterion) if co_tuning else criterion
@@ -85,7 +80,7 @@ class Stepper:
         self.anchor = anchor
         self.co_tuning = co_tuning
         source = co_tuning.source if co_tuning else None
-        self.optimizer = build_optimizer(model, plan, phase, source)
+        self.optimizer = build_optimizer(model, trainee.plan, phase, source)
         self.most = phase.batch_size + 1  # one image left over joins the batch before it
         self._half = number_format == BFLOAT16
         self._learning = [p for group in self.optimizer.param_groups for p in group["params"]]
@@ -231,9 +226,7 @@ def stepper_for(
     model, plan, phase = trainee.model, trainee.plan, trainee.phase
     counts = class_counts(setting.labels(items), len(setting.manifest.classes))
     return Stepper(
-        model,
-        plan,
-        phase,
+        trainee,
         pass_through,
         Criterion.of(phase, counts, setting.device),
         setting.device,

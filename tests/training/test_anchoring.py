@@ -22,6 +22,7 @@ from finetune.training.freeze import FreezePlan
 from finetune.training.optimisers import build_optimizer
 from finetune.training.passage import Forward
 from finetune.training.stepping import Stepper
+from finetune.training.trainee import Trainee
 
 SPEC = InputSpec(size=32)
 CPU = torch.device("cpu")
@@ -48,8 +49,9 @@ def stepper_of(phase: GradientPhase) -> tuple[nn.Module, nn.Module, Stepper]:
     forward = Forward(lambda images: normalise(images, SPEC, CPU), model)
     anchor = Anchor.of(pristine, model, plan, phase)
     criterion = Criterion.of(phase, np.ones(3), CPU)
+    trainee = Trainee(model, plan, phase, 0)
     return pristine, model, Stepper(
-        model, plan, phase, forward, criterion, CPU, "float32", lambda _: 1.0, "", print, anchor
+        trainee, forward, criterion, CPU, "float32", lambda _: 1.0, "", print, anchor
     )  # fmt: skip
 
 

@@ -31,6 +31,7 @@ from finetune.training.mixing import Targets
 from finetune.training.optimisers import build_optimizer
 from finetune.training.passage import Forward
 from finetune.training.stepping import Stepper
+from finetune.training.trainee import Trainee
 
 CPU = torch.device("cpu")
 BASE = ["input.size=32", "data.workers=0", "precision=float32", "evaluate.bootstrap=100"]
@@ -164,12 +165,11 @@ def stepper_of(**options: object) -> tuple[nn.Module, CoTuning, Stepper]:
     assert isinstance(phase, GradientPhase)
     torch.manual_seed(0)
     model = timm.create_model("test_resnet", num_classes=3)
-    plan = FreezePlan.of(model, phase.train, phase.batch_norm)
-    plan.apply(model)
     beside = co_tuning_of(3, model.num_features, phase.co_tuning)
     forward = Forward(lambda images: images, beside.both_heads(model, None, 32))
+    trainee = Trainee.of(model, phase, 0)
     stepper = Stepper(
-        model, plan, phase, forward, PLAIN, CPU, "float32", lambda _: 1.0, "", print, None, beside
+        trainee, forward, PLAIN, CPU, "float32", lambda _: 1.0, "", print, None, beside
     )
     return model, beside, stepper
 

@@ -23,6 +23,7 @@ from finetune.training.freeze import FreezePlan
 from finetune.training.length import step_images
 from finetune.training.passage import Forward, Pass
 from finetune.training.stepping import Stepper
+from finetune.training.trainee import Trainee
 
 SPEC = InputSpec(size=32)
 CPU = torch.device("cpu")
@@ -78,9 +79,7 @@ def stepper_of(
     model, plan = network(phase, name)
     forward = Forward(lambda images: normalise(images, SPEC, CPU), wrap(model))
     return model, Stepper(
-        model,
-        plan,
-        phase,
+        Trainee(model, plan, phase, 0),
         forward,
         Criterion.of(phase, np.ones(3), CPU),
         CPU,
@@ -246,18 +245,17 @@ from finetune.memory import keep_freed_memory
 from finetune.model.normalise import normalise
 from finetune.recipe.schema import GradientPhase
 from finetune.training.criterion import Criterion
-from finetune.training.freeze import FreezePlan
 from finetune.training.passage import Forward
 from finetune.training.stepping import Stepper
+from finetune.training.trainee import Trainee
 keep_freed_memory()
 phase = GradientPhase.model_validate({"name": "p", "train": "all", "epochs": 1, "batch_size": 64})
 model = timm.create_model("resnet18", num_classes=10)
-plan = FreezePlan.of(model, "all", "frozen")
-plan.apply(model)
 cpu = torch.device("cpu")
 forward = Forward(lambda images: normalise(images, InputSpec(size=160), cpu), model)
 plain = Criterion(None, None, 0.0)
-stepper = Stepper(model, plan, phase, forward, plain, cpu, "float32", lambda _: 1.0, "", print)
+trainee = Trainee.of(model, phase, 0)
+stepper = Stepper(trainee, forward, plain, cpu, "float32", lambda _: 1.0, "", print)
 images = torch.zeros(64, 160, 160, 3, dtype=torch.uint8)
 batch = Batch(images, torch.arange(64) % 10, torch.arange(64), ("",) * 64)
 used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
