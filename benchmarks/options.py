@@ -28,9 +28,12 @@ import numpy as np
 import pandas as pd
 from paired import differences, interval
 
-import finetune
+from finetune import api
+from finetune.api.planning import setting_of
 from finetune.console import Silent
 from finetune.data.reading import read_data
+from finetune.experiments.directory import FoldDirectory
+from finetune.experiments.trial import Trial, run_trial
 from finetune.recipe.loading import load_recipe
 from finetune.recipe.schema import Recipe
 
@@ -114,21 +117,28 @@ def table_of(datasets: Path, case: Case, place: Path) -> Path:
 
 def measure(datasets: Path, weights: Path, case: Case, option: str, epochs: int) -> Measured:
     with tempfile.TemporaryDirectory() as folder:
-        run = finetune.train(
-            table_of(datasets, case, Path(folder) / "images.csv"),
-            recipe_of(option, epochs, case.seed),
-            weights=weights,
-            out=Path(folder) / "run",
-            reporter=Silent(),
+        table = table_of(datasets, case, Path(folder) / "images.csv")
+        recipe = recipe_of(option, epochs, case.seed)
+        planned = api.plan(table, recipe, weights=weights, reporter=Silent())
+        setting = setting_of(planned, None, Silent())
+        learnt, test = (
+            tuple(item for part in parts for item in planned.manifest.part(part))
+            for parts in (("train", "val"), ("test",))
         )
-        frame = pd.read_csv(run.directory.predictions, keep_default_na=False)
-        test = frame.query("split == 'test'")
-        root = (datasets / case.data).resolve()
-        table = test.set_index(test.path.map(lambda path: Path(path).relative_to(root).as_posix()))
-        seconds = sum(phase["seconds"] for phase in run.phases["phases"])
-    correct = {str(path): bool(r) for path, r in (table.label == table.predicted).items()}
-    labels = {str(path): str(label) for path, label in table.label.items()}
-    return Measured(case, option, epochs, seconds, labels, correct)
+        outcome = run_trial(
+            setting, Trial("trial", learnt, test), FoldDirectory(Path(folder) / "trial")
+        )
+    root = (datasets / case.data).resolve()
+    names = [planned.manifest.file(item).relative_to(root).as_posix() for item in test]
+    right = (outcome.logits.argmax(1) == setting.labels(test)).tolist()
+    return Measured(
+        case,
+        option,
+        epochs,
+        seconds=sum(phase["seconds"] for phase in outcome.phases["phases"]),
+        labels=dict(zip(names, (item.label for item in test), strict=True)),
+        correct=dict(zip(names, right, strict=True)),
+    )
 
 
 def read_results() -> list[Measured]:
