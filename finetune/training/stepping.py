@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 
 import torch
 from torch import nn
@@ -13,6 +14,7 @@ from finetune.data.loaders import Batch
 from finetune.data.manifest import Item
 from finetune.data.transfer import to_device
 from finetune.features.views import StoredBatch
+from finetune.model.autocast import bfloat16_where_fast
 from finetune.model.device import free_memory, is_out_of_memory, not_enough_memory
 from finetune.training.anchoring import Anchor
 from finetune.training.balance import class_counts
@@ -149,7 +151,7 @@ class Stepper:
         cut = zip(inputs.tensor_split(parts), targets.split(parts), strict=True)
         for number, (part, wanted) in enumerate(cut):
             torch.manual_seed(seed_of(*place, number))
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self._half):
+            with bfloat16_where_fast(self.device) if self._half else nullcontext():
                 logits = self.pass_through.leave(part)
             loss = wanted.losses(self.criterion, logits.float()).sum()
             torch.autograd.backward(loss / images)
