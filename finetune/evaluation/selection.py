@@ -7,10 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import stdtrit
 
 from finetune.evaluation.calibration import fit_temperature, log_losses
 from finetune.evaluation.clusters import Groups, standard_error
 from finetune.text import plural
+
+ENOUGH = 200
+"""Images from which on they are enough to choose on: at an accuracy of 0.9 the standard error of
+200 images is two points. Fewer have to be surer (`standard_errors_asked`)."""
+
+_SURE = 0.95
 
 
 @dataclass(frozen=True)
@@ -22,20 +29,22 @@ class Comparison:
         gain: Mean of the rival's log loss less its own, image by image, in nats.
         error: Standard error of that mean, between groups where images come in some; None for
             fewer than two images or groups.
+        asked: How many standard errors the gain has to exceed.
     """
 
     rival: int
     gain: float
     error: float | None
+    asked: float
 
     @property
     def better(self) -> bool:
-        """Whether the gain exceeds one standard error.
+        """Whether the gain exceeds as many standard errors as are asked for.
 
         Where all differences are the same (or there is one, or none), they tell nothing of how
         far the gain may be off, and the earlier phase stays.
         """
-        return self.error is not None and self.error > 0 and self.gain > self.error
+        return self.error is not None and self.error > 0 and self.gain > self.asked * self.error
 
 
 @dataclass(frozen=True)
@@ -66,7 +75,9 @@ def choose_phase(
     weights: npt.NDArray[np.float64] | None = None,
     groups: Groups | None = None,
 ) -> PhaseChoice:
-    """Keep a later phase where its log loss is better by more than one standard error.
+    """Keep a later phase where its log loss is better by more than chance would have it.
+
+    That is by more than `standard_errors_asked` for so many images, or groups of them.
 
     Each phase is first calibrated by its own temperature, so that a phase isn't refused for
     confidence that calibration will mend. The temperatures are fitted on the very images that
@@ -87,29 +98,42 @@ def choose_phase(
         counted * log_losses(each, labels, temperature)
         for each, temperature in zip(logits, temperatures, strict=True)
     ]
-    comparisons = _compare(losses, groups)
+    independent = len(labels) if groups is None else len(np.unique(groups))
+    asked = standard_errors_asked(independent)
+    comparisons = _compare(losses, groups, asked)
     kept = max([0] + [i for i, each in enumerate(comparisons, 1) if each.better])
     means = tuple(float(each.mean()) for each in losses) if len(labels) else ()
     judged = f"{len(labels):,} {judged_on}"
-    judged += "" if groups is None else f" in {plural(len(np.unique(groups)), 'group')}"
+    judged += "" if groups is None else f" in {plural(independent, 'group')}"
     judged += "" if weights is None else ", all classes counting alike"
     return PhaseChoice(
         kept=kept,
-        reasons=_reasons(kept, means, comparisons, names, judged),
+        reasons=_reasons(kept, means, comparisons, names, judged, _errors(asked)),
         log_losses=means,
         temperatures=temperatures,
         comparisons=comparisons,
     )
 
 
+def standard_errors_asked(independent: int) -> float:
+    """By how many standard errors a later phase has to be better, judged on so many images.
+
+    One, from `ENOUGH` images on. With fewer it has to be better with 95 % certainty, by Student's
+    one-sided quantile, 1.65 and more: the images' spread knows nothing of how far two trainings on
+    so few are apart, and a choice by chance costs more than it can gain. Of 100 photographs in ten
+    classes, fine-tuned weights that were better by 1.2 standard errors lost 20 points of accuracy.
+    """
+    return 1.0 if independent >= ENOUGH else float(stdtrit(max(1, independent - 1), _SURE))
+
+
 def _compare(
-    losses: Sequence[npt.NDArray[np.float64]], groups: Groups | None
+    losses: Sequence[npt.NDArray[np.float64]], groups: Groups | None, asked: float
 ) -> tuple[Comparison, ...]:
     best, comparisons = 0, []
     for position in range(1, len(losses)):
         gains = losses[best] - losses[position]
         mean = float(gains.mean()) if len(gains) else 0.0
-        comparison = Comparison(best, mean, standard_error(gains, groups))
+        comparison = Comparison(best, mean, standard_error(gains, groups), asked)
         comparisons.append(comparison)
         best = position if comparison.better else best
     return tuple(comparisons)
@@ -121,6 +145,7 @@ def _reasons(
     comparisons: Sequence[Comparison],
     names: Sequence[str],
     judged: str,
+    asked: str,
 ) -> tuple[str, ...]:
     if len(names) == 1:
         return (f"{names[0]} is kept: it is the only phase.",)
@@ -128,17 +153,19 @@ def _reasons(
         rest = (f"{name} is not kept: there is nothing to judge it on." for name in names[1:])
         return (f"{names[0]} is kept: there are no images to judge a later phase on.", *rest)
     later = (
-        _sentence(position, kept, means, comparison, names, judged)
+        _sentence(position, kept, means, comparison, names, judged, asked)
         for position, comparison in enumerate(comparisons, 1)
     )
-    return _first_sentence(kept, means, names, judged), *later
+    return _first_sentence(kept, means, names, judged, asked), *later
 
 
-def _first_sentence(kept: int, means: tuple[float, ...], names: Sequence[str], judged: str) -> str:
+def _first_sentence(
+    kept: int, means: tuple[float, ...], names: Sequence[str], judged: str, asked: str
+) -> str:
     if kept == 0:
         return (
             f"{names[0]} is kept: no later phase's log loss is better than its {_nats(means[0])} "
-            f"by more than one standard error ({judged})."
+            f"by more than {asked} ({judged})."
         )
     return f"{names[0]} gives way to {names[kept]}: its log loss is {_nats(means[0])} ({judged})."
 
@@ -150,6 +177,7 @@ def _sentence(
     comparison: Comparison,
     names: Sequence[str],
     judged: str,
+    asked: str,
 ) -> str:
     gain, error = comparison.gain, comparison.error
     rival = f"{names[comparison.rival]}'s {_nats(means[comparison.rival])}"
@@ -159,10 +187,14 @@ def _sentence(
     if not error:
         return f"{start} no measurable gain over {rival} ({judged})."
     than = f"{'better' if gain > 0 else 'worse'} than {rival}"
-    limit = ", not more than one standard error" if 0 < gain <= error else ""
+    limit = f", not more than {asked}" if gain > 0 and not comparison.better else ""
     return (
         f"{start} {than} by {_nats(abs(gain))} ± {_nats(error)}{limit} (standard error, {judged})."
     )
+
+
+def _errors(asked: float) -> str:
+    return "one standard error" if asked == 1 else f"{asked:.2f} standard errors"
 
 
 def _nats(value: float) -> str:

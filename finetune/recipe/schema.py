@@ -130,7 +130,8 @@ class Recipe(Section):
     keep: Literal["best", "last"] = Field(
         "best",
         description="Whose weights are kept. best: a later phase's only if its validation log "
-        "loss is better by more than one standard error. last: the last phase's in any case.",
+        "loss is better by more than one standard error (1.65 and more on fewer than 200 images). "
+        "last: the last phase's in any case.",
     )
     judge_by: Literal["auto", "log_loss", "balanced_log_loss"] = Field(
         "auto",

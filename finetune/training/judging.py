@@ -1,10 +1,10 @@
 """Which phase's weights are kept.
 
 A later phase has to earn its place: it is kept when its calibrated log loss, image by image, beats
-the best earlier phase's by more than one standard error. Enough validation images (200) decide
-that themselves. With fewer, the training images are cut into folds and the phases are tried on
-as many folds as it takes to judge 200 images that their weights have not seen; of images in
-groups, of 20 groups besides.
+the best earlier phase's by more than chance would have it (`choose_phase`). Enough validation
+images (200) decide that themselves. With fewer, the training images are cut into folds and the
+phases are tried on as many folds as it takes to judge 200 images that their weights have not seen;
+of images in groups, of 20 groups besides.
 """
 
 from __future__ import annotations
@@ -16,18 +16,13 @@ import numpy as np
 
 from finetune.data.manifest import Item
 from finetune.evaluation.clusters import group_numbers
-from finetune.evaluation.selection import PhaseChoice, choose_phase
+from finetune.evaluation.selection import ENOUGH, PhaseChoice, choose_phase
 from finetune.recipe.schema import Recipe
 from finetune.text import plural
 from finetune.training.balance import image_weights
 from finetune.training.folds import stratified_folds
 from finetune.training.phases import PhaseResult, run_fit
 from finetune.training.setting import Fit, Setting
-
-ENOUGH = 200
-"""Images below which a part is too small to choose on: at an accuracy of 0.9 the standard error
-of 200 images is two points."""
-
 
 ENOUGH_GROUPS = 20
 """Groups below which their spread is too badly known to judge by: where errors are taken between

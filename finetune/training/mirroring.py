@@ -20,8 +20,8 @@ _NAMES = ("alone", "both")
 def mirror_helps(alone: Setting, both: Setting) -> bool:
     """Whether a linear probe on the training images is better with mirror images.
 
-    It is better if its out-of-fold log loss is, by more than one standard error, image by image;
-    so are phases compared. What was decided is told.
+    It is better if its out-of-fold log loss is, image by image, by as much as a later phase has to
+    be better than an earlier one. What was decided is told.
 
     Args:
         alone: Of pictures as they are.

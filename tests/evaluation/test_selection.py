@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
+from scipy import stats
 
 from finetune.evaluation.calibration import softmax
-from finetune.evaluation.selection import choose_phase
+from finetune.evaluation.selection import choose_phase, standard_errors_asked
 
 ON = "validation images"
 
@@ -53,6 +54,38 @@ def test_a_gain_within_the_error_is_not_enough() -> None:
             within += 1
             assert "not more than one standard error" in choice.reasons[1]
     assert within > 0
+
+
+def test_few_images_have_to_be_surer() -> None:
+    """Better by 1 to 1.65 standard errors: enough for 200 images, and not for fewer."""
+    assert standard_errors_asked(200) == standard_errors_asked(10**6) == 1
+    assert standard_errors_asked(199) == pytest.approx(stats.t.ppf(0.95, 198))
+    assert standard_errors_asked(20) == pytest.approx(stats.t.ppf(0.95, 19))
+    asked = [standard_errors_asked(n) for n in range(300)]
+    assert asked == sorted(asked, reverse=True)
+    generator = np.random.default_rng(5)
+    between = []
+    for n in [60] * 60 + [200] * 60:
+        (first, stronger), labels = _phases([1.0, 1.15], n, int(generator.integers(10**6)))
+        noisy = stronger + generator.normal(size=first.shape) * 0.3
+        choice = choose_phase([first, noisy], labels, ["probe", "tune"], judged_on=ON)
+        [comparison] = choice.comparisons
+        errors = comparison.gain / comparison.error
+        assert choice.kept == (errors > comparison.asked)
+        if 1 < errors < 1.6:
+            between.append(n)
+            assert choice.kept == (n == 200)
+            if n < 200:
+                assert ", not more than 1.67 standard errors (standard error" in choice.reasons[1]
+    assert set(between) == {60, 200}
+
+
+def test_groups_have_to_be_many_themselves() -> None:
+    logits, labels = _phases([1.0, 1.2], n=40)
+    copied = [np.repeat(each, 9, 0) for each in logits], np.repeat(labels, 9), ["a", "b"]
+    grouped = choose_phase(*copied, judged_on=ON, groups=np.repeat(np.arange(40), 9))
+    assert grouped.comparisons[0].asked == standard_errors_asked(40)
+    assert choose_phase(*copied, judged_on=ON).comparisons[0].asked == 1
 
 
 def test_a_worse_phase_is_told_as_worse() -> None:
