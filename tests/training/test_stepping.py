@@ -75,6 +75,7 @@ def stepper_of(
     told: Callable[[str], None] = lambda _: None,
     wrap: Callable[[Pass], Pass] = lambda leave: leave,
     name: str = "test_resnet",
+    number_format: str = "float32",
 ) -> tuple[nn.Module, Stepper]:
     model, plan = network(phase, name)
     forward = Forward(lambda images: normalise(images, SPEC, CPU), wrap(model))
@@ -83,7 +84,7 @@ def stepper_of(
         forward,
         Criterion.of(phase, np.ones(3), CPU),
         CPU,
-        "float32",
+        number_format,
         lambda _: 1.0,
         "Take less.",
         told,
@@ -233,6 +234,20 @@ def test_where_not_one_image_fits_the_user_is_told(norm: str, smallest: int) -> 
     with pytest.raises(DeviceError, match=r"CUDA out of memory\nTake less\."):
         gradients(stepper, model, 8)
     assert min(tried[0].passed) == smallest
+
+
+def test_in_bfloat16_a_strided_depthwise_convolution_stays_in_float32() -> None:
+    model, stepper = stepper_of(phase_of(), name="test_efficientnet", number_format="bfloat16")
+    seen = []
+    for layer in ("conv_pw", "conv_dw"):
+        model.get_submodule(f"blocks.3.0.{layer}").register_forward_hook(
+            lambda _layer, _images, given: seen.append((given.dtype, given.grad_fn.name()))
+        )
+    gradients(stepper, model, 4)
+    assert seen == [
+        (torch.bfloat16, "ConvolutionBackward0"),
+        (torch.bfloat16, "ToCopyBackward0"),  # as float32 gave it
+    ]
 
 
 SHORT = """
