@@ -160,8 +160,9 @@ class Recipe(Section):
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto",
         description="Arithmetic of gradient phases. auto: bfloat16 where the processor has it "
-        "natively, float32 otherwise. Features and predictions follow, where bfloat16 changes "
-        "them little; else they are in float32, and it is told.",
+        "natively (on a CPU not for depthwise convolutions that it slows down), else float32. "
+        "Features and predictions follow, where bfloat16 changes them little; else "
+        "they are in float32, and it is told.",
     )
 
     compile: bool = Field(
