@@ -4,7 +4,7 @@
         [--seeds 1 2 3 4 5]
 
 DATASETS is a folder of data sets in the forms that `finetune train` takes. Each picture passes
-through the network once for each of its views (seven varied ones, as in the recipe `few_shot`),
+through the network once for each of its views (seven varied ones, of the policy `light`),
 which are kept in the feature store. For each set and seed, training images are chosen as in
 `options.py`: N a class; or all, 0, of which one view serves. The same images, folds and test
 images serve all heads; none learns from validation images.
@@ -106,7 +106,8 @@ Own = Sequence[Measured]
 
 def look(folder: Path, weights: Path) -> Pictures:
     """All pictures of a set, through the feature store."""
-    recipe = load_recipe("few_shot", [f"phases.probe.views={VIEWS}"])
+    varied = [f"phases.probe.views={VIEWS}", "augment.policy=light"]
+    recipe = load_recipe("linear_probe", varied)
     planned = plan_recipe(folder, recipe, [], weights, Silent())
     setting, (phase,) = setting_of(planned, None, Silent()), planned.recipe.phases
     assert isinstance(phase, SolverPhase)
