@@ -5,7 +5,8 @@
 A step passes a batch through the whole network, forward and back, channels-last, with random
 weights: in float32, in plain bfloat16 autocast, and as `finetune` trains, where depthwise
 convolutions that bfloat16 slows down stay in float32. The three take turns; what is told is the
-median over the rounds of the process's own time. Written to `results/depthwise.md`.
+median over the rounds of the process's own time. Written to `results/depthwise.md`, if no network
+was named.
 """
 
 from __future__ import annotations
@@ -71,8 +72,9 @@ def main() -> None:
         cells = " | ".join(f"{seconds:.2f}" for seconds in medians.values())
         lines.append(f"| {name} | {cells} | {medians['bfloat16'] / medians['ours']:.2f} |")
         print(lines[-1], flush=True)
-    place = Path(__file__).parent / "results" / "depthwise.md"
-    place.write_text("\n".join([*lines, ""]), encoding="utf-8")
+    if given.networks == NETWORKS:
+        place = Path(__file__).parent / "results" / "depthwise.md"
+        place.write_text("\n".join([*lines, ""]), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -111,8 +111,8 @@ def augment_choice(data: DataTraits, *, varied: bool) -> KeyChoice:
 def keep_choice(phases: int) -> KeyChoice:
     """Whose weights are kept: a later phase has to earn its place."""
     why = (
-        "Fine-tuned weights only where images that they have not seen say so, by more than chance "
-        "would have it."
+        "Fine-tuned weights only where images that they have not seen say so, by more than one "
+        "standard error of the log loss, and with few of them by more."
         if phases > 1
         else "There is one phase."
     )

@@ -14,9 +14,9 @@ from torch.overrides import TorchFunctionMode
 def bfloat16_where_fast(device: torch.device) -> Iterator[None]:
     """Autocast to bfloat16; what a CPU is slower at in bfloat16 stays in float32.
 
-    These are depthwise convolutions with a stride, or with kernels larger than 3: forward and
-    backward they take 1.3 to 50 times as long in bfloat16 as in float32, casts included
-    (``benchmarks/depthwise.py``).
+    These are depthwise convolutions with a stride, or with kernels larger than 3, whose backward
+    pass oneDNN has no fast way for in bfloat16 (``benchmarks/depthwise.py``). What is computed
+    anew in the backward pass (activation checkpointing) would not be under this any more.
     """
     with torch.autocast(device.type, torch.bfloat16):
         if device.type != "cpu":
@@ -49,10 +49,12 @@ def _convolved(
     dilation: int | tuple[int, ...] = 1,
     groups: int = 1,
 ) -> torch.Tensor:
-    """``torch.conv2d`` that gives bfloat16, computed in float32 where that is faster."""
+    """``torch.conv2d`` as autocast has it, but computed in float32 where that is faster."""
     depthwise = groups > 1 and weight.shape[1] == 1
     strides = stride if isinstance(stride, int) else max(stride)
-    if not depthwise or (strides == 1 and max(weight.shape[2:]) <= 3):
+    slow = depthwise and (strides > 1 or max(weight.shape[2:]) > 3)
+    cast = torch.is_autocast_enabled("cpu") and input.dtype in (torch.float32, torch.bfloat16)
+    if not (slow and cast):
         return torch.conv2d(input, weight, bias, stride, padding, dilation, groups)
     with torch.autocast("cpu", enabled=False):
         wide = None if bias is None else bias.float()

@@ -165,8 +165,8 @@ class InputOptions(Section):
         False,
         description="Take the mean of what the network makes of a picture and of its mirror image, "
         "wherever features, validation or predictions are computed: twice the time. auto: if a "
-        "linear probe on the training images is better so, out-of-fold, by more than one standard "
-        "error. Not for pictures whose left and right differ, as text.",
+        "linear probe on the training images is better so, out-of-fold, by as much as a later "
+        "phase has to be. Not for pictures whose left and right differ, as text.",
     )
 
 

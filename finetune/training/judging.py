@@ -1,7 +1,7 @@
 """Which phase's weights are kept.
 
 A later phase has to earn its place: it is kept when its calibrated log loss, image by image, beats
-the best earlier phase's by more than chance would have it (`choose_phase`). Enough validation
+the best earlier phase's by a margin (`choose_phase`). Enough validation
 images (200) decide that themselves. With fewer, the training images are cut into folds and the
 phases are tried on as many folds as it takes to judge 200 images that their weights have not seen;
 of images in groups, of 20 groups besides.

@@ -41,7 +41,7 @@ def mirror_helps(alone: Setting, both: Setting) -> bool:
         f"input.mirror: {str(helps).lower()}. With mirror images the log loss of a linear probe is "
         f"{'lower' if comparison.gain > 0 else 'higher'} by {abs(comparison.gain):.3f} ± "
         f"{comparison.error or 0.0:.3f} (standard error, {plural(len(items), 'training image')}, "
-        "out-of-fold)."
+        f"out-of-fold); {comparison.asked:.2f} standard errors are asked for."
     )
     return helps
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager
 
 import torch
 from torch import nn
@@ -151,13 +151,18 @@ class Stepper:
         cut = zip(inputs.tensor_split(parts), targets.split(parts), strict=True)
         for number, (part, wanted) in enumerate(cut):
             torch.manual_seed(seed_of(*place, number))
-            with bfloat16_where_fast(self.device) if self._half else nullcontext():
+            with self._arithmetic():
                 logits = self.pass_through.leave(part)
             loss = wanted.losses(self.criterion, logits.float()).sum()
             torch.autograd.backward(loss / images)
             # On the device: to fetch it here would make a GPU wait in every step.
             total += loss.detach()
         return total
+
+    def _arithmetic(self) -> AbstractContextManager[None]:
+        if self._half:
+            return bfloat16_where_fast(self.device)
+        return torch.autocast(self.device.type, enabled=False)
 
     def _entered(
         self, batch: Batch | StoredBatch, parts: int, place: tuple[int | str, ...]

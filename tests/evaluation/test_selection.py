@@ -58,10 +58,10 @@ def test_a_gain_within_the_error_is_not_enough() -> None:
 
 def test_few_images_have_to_be_surer() -> None:
     """Better by 1 to 1.65 standard errors: enough for 200 images, and not for fewer."""
-    assert standard_errors_asked(200) == standard_errors_asked(10**6) == 1
-    assert standard_errors_asked(199) == pytest.approx(stats.t.ppf(0.95, 198))
-    assert standard_errors_asked(20) == pytest.approx(stats.t.ppf(0.95, 19))
-    asked = [standard_errors_asked(n) for n in range(300)]
+    assert standard_errors_asked(200, 200) == standard_errors_asked(10**6, 40) == 1
+    assert standard_errors_asked(199, 199) == pytest.approx(stats.t.ppf(0.95, 198))
+    assert standard_errors_asked(20, 20) == pytest.approx(stats.t.ppf(0.95, 19))
+    asked = [standard_errors_asked(n, n) for n in range(300)]
     assert asked == sorted(asked, reverse=True)
     generator = np.random.default_rng(5)
     between = []
@@ -80,12 +80,13 @@ def test_few_images_have_to_be_surer() -> None:
     assert set(between) == {60, 200}
 
 
-def test_groups_have_to_be_many_themselves() -> None:
-    logits, labels = _phases([1.0, 1.2], n=40)
-    copied = [np.repeat(each, 9, 0) for each in logits], np.repeat(labels, 9), ["a", "b"]
-    grouped = choose_phase(*copied, judged_on=ON, groups=np.repeat(np.arange(40), 9))
-    assert grouped.comparisons[0].asked == standard_errors_asked(40)
-    assert choose_phase(*copied, judged_on=ON).comparisons[0].asked == 1
+def test_few_images_in_groups_have_the_freedom_of_groups() -> None:
+    logits, labels = _phases([1.0, 1.2], n=20)
+    for copies, asked in ((9, stats.t.ppf(0.95, 19)), (10, 1.0)):
+        copied = [np.repeat(each, copies, 0) for each in logits], np.repeat(labels, copies)
+        groups = np.repeat(np.arange(20), copies)
+        choice = choose_phase(*copied, ["a", "b"], judged_on=ON, groups=groups)
+        assert choice.comparisons[0].asked == pytest.approx(asked)
 
 
 def test_a_worse_phase_is_told_as_worse() -> None:

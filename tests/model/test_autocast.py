@@ -66,6 +66,14 @@ def test_what_is_wide_is_exact_up_to_its_result() -> None:
     assert found.equal(layer(images).to(torch.bfloat16))
 
 
+def test_what_is_not_cast_is_left_as_it_is() -> None:
+    layer, images = nn.Conv2d(8, 8, 5, groups=8), torch.randn(2, 8, 16, 16)
+    with bfloat16_where_fast(CPU):
+        with torch.autocast("cpu", enabled=False):
+            assert layer(images).dtype == torch.float32
+        assert layer.double()(images.double()).dtype == torch.float64
+
+
 def test_all_else_is_as_autocast_has_it() -> None:
     torch.manual_seed(0)
     network, images = timm.create_model("test_resnet").eval(), torch.randn(2, 3, 64, 64)
@@ -85,7 +93,7 @@ def test_networks_of_timm(name: str) -> None:
         for layer in network.modules()
         if isinstance(layer, nn.Conv2d)
         and layer.groups == layer.in_channels > 1
-        and (layer.stride != (1, 1) or layer.kernel_size > (3, 3))
+        and max(*layer.stride, *layer.kernel_size) > (1 if layer.stride != (1, 1) else 3)
     }
     wide = {shape for shape, each in found if each == torch.float32}
     assert slow
